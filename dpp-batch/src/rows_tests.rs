@@ -1,0 +1,79 @@
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::arbitrary::{pack, table};
+
+proptest! {
+    /// However rows are cut into frames and taken again, the batch is the one packed at once.
+    #[test]
+    fn cutting_and_joining_changes_nothing((layout, rows) in table(30), frames in vec(1..8usize, 1..30), takes in vec(1..8usize, 1..60)) {
+        let mut parts = Vec::new();
+        let mut at = 0usize;
+        for size in frames.into_iter().chain([usize::MAX]) {
+            let end = at.max(rows.len().min(at.saturating_add(size)));
+            parts.push(Rows::new(pack(&layout, &rows[at..end])).unwrap());
+            at = end;
+        }
+        let mut slices = Vec::new();
+        let mut takes = takes.into_iter().cycle();
+        for mut part in parts {
+            while part.remaining() > 0 {
+                slices.push(part.take(takes.next().unwrap()));
+            }
+        }
+        let (left, right) = slices.split_at(slices.len() / 2);
+        let middle: usize = left.iter().map(Slice::rows).sum();
+        prop_assert_eq!(concat(&layout, left), pack(&layout, &rows[..middle]));
+        prop_assert_eq!(concat(&layout, right), pack(&layout, &rows[middle..]));
+    }
+}
+
+#[test]
+fn no_slices_are_an_empty_batch() {
+    let layout = Arc::new(Layout {
+        dense: vec!["d".into()],
+        ..Layout::default()
+    });
+    let batch = concat(&layout, &[]);
+    assert_eq!((batch.rows, batch.dense.len()), (0, 0));
+    batch.check().unwrap();
+}
+
+#[test]
+fn lengths_that_lie_are_refused() {
+    let layout = Arc::new(Layout {
+        sparse: vec![crate::SparseKey {
+            name: "C1".into(),
+            weighted: false,
+        }],
+        ..Layout::default()
+    });
+    let lying = |length: i32| Batch {
+        sparse: Jagged {
+            lengths: Buffer::from_vec(vec![length]),
+            values: Buffer::from_vec(vec![5i64]),
+            weights: None,
+        },
+        ..concat(&layout, &[])
+    };
+    for length in [2, 0, -1, i32::MIN] {
+        assert!(
+            Rows::new(Batch {
+                rows: 1,
+                ..lying(length)
+            })
+            .is_err(),
+            "{length}"
+        );
+    }
+    assert_eq!(
+        Rows::new(Batch {
+            rows: 1,
+            ..lying(1)
+        })
+        .unwrap()
+        .take(9)
+        .rows(),
+        1
+    );
+}
