@@ -1,0 +1,41 @@
+//! Metrics of reading storage. Recorded through the `metrics` facade; a binary installs the recorder.
+
+use ::metrics::{Unit, counter, describe_counter};
+
+use crate::read::fetch::ReadCounters;
+
+/// Bytes fetched from storage: footers, wanted bytes, and gaps read through.
+pub const READ_BYTES: &str = "dpp_worker_read_bytes_total";
+/// Stored bytes of the projected columns that reads needed.
+pub const WANTED_BYTES: &str = "dpp_worker_wanted_bytes_total";
+/// Requests made to storage.
+pub const STORAGE_REQUESTS: &str = "dpp_worker_storage_requests_total";
+
+/// Answers of storage that said to try again, or that never came.
+pub const STORAGE_RETRIES: &str = "dpp_worker_storage_retries_total";
+
+/// Tells the installed recorder each metric's unit and meaning.
+pub fn describe() {
+    describe_counter!(
+        READ_BYTES,
+        Unit::Bytes,
+        "Bytes fetched from storage, footers and gaps between wanted ranges included"
+    );
+    describe_counter!(
+        WANTED_BYTES,
+        Unit::Bytes,
+        "Stored bytes of the projected columns that reads needed"
+    );
+    describe_counter!(STORAGE_REQUESTS, Unit::Count, "Requests made to storage");
+    describe_counter!(
+        STORAGE_RETRIES,
+        Unit::Count,
+        "Answers of storage that said to try again (429, 5xx), or that never came"
+    );
+}
+
+pub(crate) fn record(counters: ReadCounters) {
+    counter!(READ_BYTES).increment(counters.read_bytes);
+    counter!(WANTED_BYTES).increment(counters.wanted_bytes);
+    counter!(STORAGE_REQUESTS).increment(counters.requests);
+}

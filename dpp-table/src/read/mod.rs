@@ -1,0 +1,14 @@
+//! A piece of a file → its rows. In order: what to read (`plan`, `coalesce`), the bytes (`fetch`, waits only; `sparse`
+//! holds them), the rows (`pages` checked, then `decode`, computes only), brought to the kinds asked for (`convert`), maps
+//! split into their features (`map_split`, `sources`).
+
+pub(crate) mod coalesce;
+pub(crate) mod convert;
+pub(crate) mod decode;
+pub(crate) mod fetch;
+pub(crate) mod map_split;
+pub(crate) mod pages;
+pub(crate) mod pieces;
+pub(crate) mod plan;
+pub(crate) mod sources;
+pub(crate) mod sparse;

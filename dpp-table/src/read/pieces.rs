@@ -1,0 +1,98 @@
+//! Cuts a file into pieces of which each fits into memory, stored and decoded. Pure.
+
+use std::ops::Range;
+
+use parquet::arrow::ProjectionMask;
+use parquet::basic::Type;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+
+use crate::error::Error;
+use crate::footer::Footer;
+use crate::footer::page_index::stored_range;
+
+/// Rows to read at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Rows of the file, within one row group.
+    pub(crate) rows: Range<u64>,
+    /// All rows of that row group.
+    pub(crate) group: Range<u64>,
+    /// Rows of a decoded batch.
+    pub(crate) batch_rows: usize,
+}
+
+/// Pieces of all columns in order: stored bytes of each about a sixth of `memory_bytes`, a batch a quarter of that.
+///
+/// A row group that is larger is cut along its pages. `extra_row_bytes` is what a row takes beside its values. Fails when a
+/// row group takes more than half of the memory and has no page index.
+pub(crate) fn pieces(
+    name: &str,
+    footer: &Footer,
+    memory_bytes: u64,
+    extra_row_bytes: u64,
+) -> Result<Vec<Piece>, Error> {
+    let mut pieces = Vec::new();
+    let mut first = 0;
+    for group in footer.metadata().row_groups() {
+        let rows = group.num_rows().unsigned_abs();
+        let whole = first..first + rows;
+        first = whole.end;
+        if rows == 0 {
+            continue;
+        }
+        let stored = stored_bytes(group);
+        let mut parts = stored.div_ceil((memory_bytes / 6).max(1)).clamp(1, rows);
+        if parts > 1 && !has_pages(footer, group) {
+            parts = 1;
+        }
+        if parts == 1 && stored > memory_bytes / 2 {
+            return Err(Error::Memory {
+                path: name.to_owned(),
+                needed_bytes: stored,
+                limit_bytes: memory_bytes / 2,
+                reason: "a row group of it is that large and has no page index, so it is read whole",
+            });
+        }
+        let row_bytes = decoded_bytes(group) / rows + extra_row_bytes + 1;
+        let batch_rows = (memory_bytes / 24 / row_bytes).clamp(1, MAX_BATCH_ROWS);
+        let step = rows.div_ceil(parts);
+        let cut = |start: u64| Piece {
+            rows: start..(start + step).min(whole.end),
+            group: whole.clone(),
+            batch_rows: usize::try_from(batch_rows).expect("at most MAX_BATCH_ROWS"),
+        };
+        let starts = (0..parts).map(|part| whole.start + part * step);
+        pieces.extend(starts.take_while(|start| *start < whole.end).map(cut));
+    }
+    Ok(pieces)
+}
+
+fn has_pages(footer: &Footer, group: &RowGroupMetaData) -> bool {
+    let mut leaves = 0..group.num_columns();
+    !leaves.any(|leaf| footer.is_encrypted(leaf))
+        && stored_range(footer, group, &ProjectionMask::all()).is_some()
+}
+
+fn stored_bytes(group: &RowGroupMetaData) -> u64 {
+    let bytes = group
+        .columns()
+        .iter()
+        .map(ColumnChunkMetaData::compressed_size);
+    bytes.map(i64::unsigned_abs).sum()
+}
+
+/// About the bytes that a row group takes as Arrow: dictionaries hide how long texts are, so those count fourfold.
+fn decoded_bytes(group: &RowGroupMetaData) -> u64 {
+    let bytes = |column: &ColumnChunkMetaData| {
+        let (values, stored) = (column.num_values(), column.uncompressed_size());
+        let (values, stored) = (values.unsigned_abs(), stored.unsigned_abs());
+        match column.column_type() {
+            Type::BYTE_ARRAY => (values * 16).max(stored * 4),
+            _ => (values * 12).max(stored * 2),
+        }
+    };
+    group.columns().iter().map(bytes).sum()
+}
+
+/// More gain nothing.
+const MAX_BATCH_ROWS: u64 = 4096;

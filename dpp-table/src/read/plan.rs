@@ -1,0 +1,231 @@
+//! What to read for a piece: its row group, its rows there, its columns, and their byte ranges. Pure.
+
+use std::ops::Range;
+
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection};
+use parquet::file::metadata::RowGroupMetaData;
+
+use crate::error::Error;
+use crate::features::projection::{Place, Projection};
+use crate::footer::Footer;
+use crate::footer::page_index::{PageIndex, stored_range};
+use crate::read::fetch::PieceRequest;
+
+/// A piece, as its file stores it.
+#[derive(Debug)]
+pub(crate) struct ReadPlan {
+    pub(crate) arrow: ArrowReaderMetadata,
+    /// Index in `arrow`.
+    pub(crate) row_group: usize,
+    /// Roots and row group in the file: names what of the footer is read.
+    pub(crate) key: (Vec<usize>, usize),
+    /// Within the row group; `None` is all of it.
+    pub(crate) selection: Option<RowSelection>,
+    /// Rows that decoding will give.
+    pub(crate) rows: u64,
+    pub(crate) projection: ProjectionMask,
+    /// Where each feature is among the projected columns.
+    pub(crate) places: Vec<Option<Place>>,
+    /// Wanted bytes of the file, by start.
+    pub(crate) ranges: Vec<Range<u64>>,
+    /// Whether `ranges` are the pages of the selection and not whole column chunks.
+    pub(crate) by_page: bool,
+    /// Whether any projected column is encrypted.
+    pub(crate) encrypted: bool,
+}
+
+impl ReadPlan {
+    /// Where to find out which pages suffice, if that may save more than it costs.
+    pub(crate) fn page_index_range(&self, footer: &Footer) -> Option<Range<u64>> {
+        // with an index comes a copy of the metadata, which for encrypted columns is the whole file's
+        let metadata = self.arrow.metadata();
+        let group = metadata.row_group(self.row_group);
+        let copied = metadata.num_row_groups() * group.num_columns();
+        let worth = self.selection.is_some()
+            && (!self.encrypted || copied <= MOST_COPIED_CHUNKS)
+            && self.wanted_bytes() >= WORTH_AN_INDEX_BYTES;
+        match worth {
+            true => stored_range(footer, group, &self.projection),
+            false => None,
+        }
+    }
+
+    /// The same rows, read from only the pages that hold them.
+    pub(crate) fn by_page(
+        self,
+        name: &str,
+        footer: &Footer,
+        index: &PageIndex,
+    ) -> Result<ReadPlan, Error> {
+        let Some(selection) = &self.selection else {
+            return Ok(self);
+        };
+        Ok(ReadPlan {
+            ranges: index.ranges(name, footer, &self, selection)?,
+            arrow: index.arrow.clone(),
+            by_page: true,
+            ..self
+        })
+    }
+
+    /// Stored bytes that decoding needs.
+    pub(crate) fn wanted_bytes(&self) -> u64 {
+        self.ranges
+            .iter()
+            .map(|range| range.end - range.start)
+            .sum()
+    }
+}
+
+/// Plans a piece of projected columns. Fails when it is not within one row group.
+pub(crate) fn plan(
+    name: &str,
+    footer: &Footer,
+    projection: Projection,
+    request: &PieceRequest,
+) -> Result<ReadPlan, Error> {
+    if request.batch_rows == 0 {
+        return Err(wrong(name, "batch_rows is 0"));
+    }
+    let (row_group, group_rows) = row_group(name, footer, &request.rows)?;
+    let wanted = wanted_rows(name, request)?;
+    let rows = wanted.iter().map(|range| range.end - range.start).sum();
+    let selection = selection(&wanted, &group_rows);
+    let ranges = match rows {
+        0 => Vec::new(),
+        _ => chunk_ranges(name, footer, row_group, &projection.schema.leaves)?,
+    };
+    let leaves = projection.schema.leaves.iter();
+    let encrypted = leaves.into_iter().any(|leaf| footer.is_encrypted(*leaf));
+    let key = (projection.schema.roots().to_vec(), row_group);
+    let (arrow, row_group, mask) = match encrypted {
+        false => {
+            let narrow = footer.narrow_group(name, &projection.schema, row_group)?;
+            (narrow, 0, ProjectionMask::all())
+        }
+        // an encrypted page is tied to its column's place in the file
+        true => (footer.arrow(name)?.clone(), row_group, projection.mask),
+    };
+    Ok(ReadPlan {
+        arrow,
+        row_group,
+        selection,
+        rows,
+        projection: mask,
+        key,
+        places: projection.places,
+        ranges,
+        by_page: false,
+        encrypted,
+    })
+}
+
+/// The row group that holds `rows`, and its rows within the file.
+fn row_group(name: &str, footer: &Footer, rows: &Range<u64>) -> Result<(usize, Range<u64>), Error> {
+    let mut first = 0;
+    for (index, count) in footer.row_group_rows().into_iter().enumerate() {
+        let group = first..first + count;
+        if group.start <= rows.start && rows.start < group.end {
+            return match rows.end <= group.end && rows.start <= rows.end {
+                true => Ok((index, group)),
+                false => Err(wrong(
+                    name,
+                    format!("rows {rows:?} are not within row group {index}, rows {group:?}"),
+                )),
+            };
+        }
+        first = group.end;
+    }
+    Err(wrong(
+        name,
+        format!("rows {rows:?} are beyond its {first} rows"),
+    ))
+}
+
+/// The rows to return, ascending and disjoint, within the piece.
+fn wanted_rows(name: &str, request: &PieceRequest) -> Result<Vec<Range<u64>>, Error> {
+    if request.selection.is_empty() {
+        return Ok(vec![request.rows.clone()]);
+    }
+    let mut covered = request.rows.start;
+    for range in &request.selection {
+        if range.start < covered || range.end < range.start || range.end > request.rows.end {
+            return Err(wrong(
+                name,
+                format!(
+                    "selected rows {range:?} are not ascending within {:?}",
+                    request.rows
+                ),
+            ));
+        }
+        covered = range.end;
+    }
+    Ok(request.selection.clone())
+}
+
+fn selection(wanted: &[Range<u64>], group: &Range<u64>) -> Option<RowSelection> {
+    if wanted == std::slice::from_ref(group) {
+        return None;
+    }
+    let within = |row: u64| (row - group.start) as usize;
+    let ranges = wanted
+        .iter()
+        .map(|range| within(range.start)..within(range.end));
+    let total = within(group.end);
+    Some(RowSelection::from_consecutive_ranges(ranges, total))
+}
+
+fn chunk_ranges(
+    name: &str,
+    footer: &Footer,
+    row_group: usize,
+    leaves: &[usize],
+) -> Result<Vec<Range<u64>>, Error> {
+    let group = footer.metadata().row_group(row_group);
+    let mut ranges = leaves
+        .iter()
+        .map(|leaf| chunk_range(name, footer, group, *leaf))
+        .collect::<Result<Vec<_>, _>>()?;
+    ranges.sort_unstable_by_key(|range| range.start);
+    Ok(ranges)
+}
+
+/// Where a column chunk lies: from its dictionary, if it has one. Never beyond the file.
+pub(crate) fn chunk_range(
+    name: &str,
+    footer: &Footer,
+    group: &RowGroupMetaData,
+    leaf: usize,
+) -> Result<Range<u64>, Error> {
+    let column = group.column(leaf);
+    let start = column
+        .dictionary_page_offset()
+        .unwrap_or(column.data_page_offset());
+    let range = u64::try_from(start)
+        .ok()
+        .zip(u64::try_from(column.compressed_size()).ok())
+        .and_then(|(start, length)| Some(start..start.checked_add(length)?))
+        .filter(|range| range.end <= footer.file_size_bytes);
+    range.ok_or_else(|| {
+        Error::corrupt(
+            name,
+            format!(
+                "column {} claims bytes beyond the file",
+                column.column_path()
+            ),
+        )
+    })
+}
+
+pub(crate) fn wrong(name: &str, reason: impl ToString) -> Error {
+    Error::Rows {
+        path: name.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+/// Below this, asking for the page index costs about what it saves.
+const WORTH_AN_INDEX_BYTES: u64 = 512 << 10;
+/// Column chunks of metadata worth copying, half a kilobyte each: files with more have encrypted chunks read whole.
+const MOST_COPIED_CHUNKS: usize = 8192;

@@ -1,0 +1,173 @@
+//! The fetched parts of a file, offered to the Parquet crate as if they were the file.
+//!
+//! A read of bytes that were not fetched is an error: only files that lie about their layout cause one.
+
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::reader::{ChunkReader, Length};
+
+/// Parts of a file in memory, by position.
+#[derive(Clone)]
+pub(crate) struct SparseFile {
+    parts: Arc<[(u64, Bytes)]>,
+    file_size_bytes: u64,
+}
+
+/// Reads on from a position until the fetched bytes end.
+pub(crate) struct SparseRead {
+    file: SparseFile,
+    part: usize,
+    rest: Bytes,
+}
+
+impl SparseFile {
+    /// `requests` are ascending and disjoint; `buffers` are what they returned.
+    pub(crate) fn new(requests: &[Range<u64>], buffers: Vec<Bytes>, file_size_bytes: u64) -> Self {
+        let starts = requests.iter().map(|request| request.start);
+        SparseFile {
+            parts: starts.zip(buffers).collect(),
+            file_size_bytes,
+        }
+    }
+
+    /// At most `length` bytes from `start`, fewer where the fetched ones end.
+    pub(crate) fn peek(&self, start: u64, length: usize) -> Bytes {
+        let Ok((mut part, first)) = self.from(start) else {
+            return Bytes::new();
+        };
+        if length <= first.len() {
+            return first.slice(..length);
+        }
+        let mut whole = BytesMut::from(&first[..]);
+        while whole.len() < length
+            && let Some(more) = self.next(part)
+        {
+            whole.extend_from_slice(&more[..more.len().min(length - whole.len())]);
+            part += 1;
+        }
+        whole.freeze()
+    }
+
+    /// The part that holds `start`, and its bytes from there.
+    fn from(&self, start: u64) -> Result<(usize, Bytes)> {
+        let part = self.parts.partition_point(|(first, _)| *first <= start);
+        let part = part.checked_sub(1).ok_or_else(|| absent(start))?;
+        let (first, bytes) = &self.parts[part];
+        let skip = (start - first) as usize;
+        if skip >= bytes.len() {
+            return Err(absent(start));
+        }
+        Ok((part, bytes.slice(skip..)))
+    }
+
+    /// The part that directly continues `part`.
+    fn next(&self, part: usize) -> Option<&Bytes> {
+        let (first, bytes) = &self.parts[part];
+        let (next, more) = self.parts.get(part + 1)?;
+        (first + bytes.len() as u64 == *next).then_some(more)
+    }
+}
+
+impl Length for SparseFile {
+    fn len(&self) -> u64 {
+        self.file_size_bytes
+    }
+}
+
+impl ChunkReader for SparseFile {
+    type T = SparseRead;
+
+    fn get_read(&self, start: u64) -> Result<SparseRead> {
+        let (part, rest) = self.from(start)?;
+        Ok(SparseRead {
+            file: self.clone(),
+            part,
+            rest,
+        })
+    }
+
+    /// Shares the fetched buffer; copies only what spans two of them.
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let (mut part, first) = self.from(start)?;
+        if length <= first.len() {
+            return Ok(first.slice(..length));
+        }
+        let mut whole = BytesMut::from(&first[..]);
+        while whole.len() < length {
+            let position = start + whole.len() as u64;
+            let more = self.next(part).ok_or_else(|| absent(position))?;
+            whole.extend_from_slice(&more[..more.len().min(length - whole.len())]);
+            part += 1;
+        }
+        Ok(whole.freeze())
+    }
+}
+
+impl Read for SparseRead {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.rest.is_empty()
+            && let Some(more) = self.file.next(self.part)
+        {
+            self.rest = more.clone();
+            self.part += 1;
+        }
+        let count = buffer.len().min(self.rest.len());
+        self.rest.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+fn absent(position: u64) -> ParquetError {
+    ParquetError::EOF(format!(
+        "a page at byte {position} lies outside its column chunk"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> SparseFile {
+        let requests = [2..5, 5..8, 10..12];
+        let buffers = vec![
+            Bytes::from_static(b"cde"),
+            Bytes::from_static(b"fgh"),
+            Bytes::from_static(b"kl"),
+        ];
+        SparseFile::new(&requests, buffers, 20)
+    }
+
+    #[test]
+    fn bytes_within_and_across_parts() {
+        assert_eq!(file().get_bytes(3, 2).unwrap(), "de");
+        assert_eq!(file().get_bytes(3, 4).unwrap(), "defg");
+        assert_eq!(file().get_bytes(10, 2).unwrap(), "kl");
+        assert_eq!(file().get_bytes(15, 0).unwrap(), "");
+    }
+
+    #[test]
+    fn absent_bytes_are_an_error() {
+        for (start, length) in [(0, 1), (7, 2), (8, 1), (11, 2), (19, 1)] {
+            assert!(file().get_bytes(start, length).is_err(), "{start} {length}");
+        }
+    }
+
+    #[test]
+    fn reading_on_ends_with_the_fetched_bytes() {
+        let mut text = String::new();
+        file()
+            .get_read(4)
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text, "efgh");
+        assert!(file().get_read(9).is_err());
+    }
+}

@@ -1,0 +1,349 @@
+//! A table's files in their store: list them, read a file's tail or ranges of it, write new ones (`output`).
+//!
+//! Every read can be held to the version of the file that was seen first (its entity tag), so bytes of two
+//! versions never mix. Errors name the file by URL.
+
+pub(crate) mod output;
+pub(crate) mod transport;
+pub(crate) mod url;
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dpp_proto::fault::message_with_causes;
+use dpp_proto::v1::TableSource;
+use futures::FutureExt as _;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{
+    GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt,
+};
+use tokio::sync::Semaphore;
+
+use crate::encryption::lock::key_material_name;
+use crate::error::Error;
+use crate::store::url::{Place, locate};
+
+/// A table's place in a store.
+pub(crate) struct Store {
+    objects: Arc<dyn ObjectStore>,
+    base: Path,
+    shown: String,
+    place: Place,
+    /// KiB that may be asked for and not have come, over all reads of the table.
+    in_flight: Semaphore,
+}
+
+/// The end of a file, and which version of it that was.
+#[derive(Default)]
+pub(crate) struct Tail {
+    pub(crate) bytes: Bytes,
+    pub(crate) file_size_bytes: u64,
+    pub(crate) etag: Option<String>,
+}
+
+/// The relative path of a table that is one file.
+pub(crate) const ITSELF: &str = ".";
+
+impl Store {
+    /// Parses URL and options; contacts nobody.
+    pub(crate) fn open(source: &TableSource) -> Result<Store, Error> {
+        let location = locate(&source.url, &source.storage)?;
+        Ok(Store {
+            objects: location.objects,
+            base: location.base,
+            shown: location.shown,
+            place: location.place,
+            in_flight: Semaphore::new(MAX_KIB_IN_FLIGHT as usize),
+        })
+    }
+
+    /// The table's URL, for messages.
+    pub(crate) fn url(&self) -> &str {
+        &self.shown
+    }
+
+    /// Whether requests are local.
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// A file's URL, for messages.
+    pub(crate) fn name(&self, relative: &str) -> String {
+        match relative {
+            ITSELF => self.shown.clone(),
+            _ => format!("{}/{relative}", self.shown),
+        }
+    }
+
+    /// All objects below the table with their path relative to it, unsorted.
+    pub(crate) fn list(&self) -> BoxStream<'_, Result<(String, ObjectMeta), Error>> {
+        self.objects
+            .list(Some(&self.base))
+            .map(|entry| match entry {
+                Ok(meta) => Ok((self.relative(&meta.location), meta)),
+                Err(error) => Err(self.missing(error)),
+            })
+            .boxed()
+    }
+
+    /// What lies at the table's URL itself, if that is a file; an error if nothing does.
+    pub(crate) async fn itself(&self) -> Result<Option<ObjectMeta>, Error> {
+        let missing = || Error::NoTable {
+            url: self.shown.clone(),
+        };
+        if self.place == Place::Local {
+            let path = std::path::Path::new("/").join(self.base.as_ref());
+            let found = tokio::fs::metadata(path).await.map_err(|_| missing())?;
+            if found.is_dir() {
+                return Ok(None);
+            }
+        } else if self.base.as_ref().is_empty() {
+            return Ok(None);
+        }
+        match self.objects.head(&self.base).await {
+            Ok(meta) => Ok(Some(meta)),
+            Err(error) => Err(self.missing(error)),
+        }
+    }
+
+    /// The last `tail_bytes` of a file, or all of it when it is shorter.
+    ///
+    /// `size_bytes` is what a listing said: knowing it, a plain range is asked for, which every store understands; a
+    /// suffix is not known to all. A file that has another size by now is asked again.
+    pub(crate) async fn read_tail(
+        &self,
+        relative: &str,
+        size_bytes: u64,
+        tail_bytes: u64,
+    ) -> Result<Tail, Error> {
+        let location = self.location(relative)?;
+        let tail = self.tail_of(&location, size_bytes, tail_bytes).await;
+        let answered = match tail {
+            Ok(tail) if tail.file_size_bytes == size_bytes => Ok(tail),
+            _ => match self.objects.head(&location).await {
+                Ok(meta) if meta.size != size_bytes => {
+                    self.tail_of(&location, meta.size, tail_bytes).await
+                }
+                Ok(_) => tail,
+                Err(error) => Err(error),
+            },
+        };
+        answered.map_err(|error| Error::storage(&self.name(relative), error))
+    }
+
+    async fn tail_of(
+        &self,
+        location: &Path,
+        size_bytes: u64,
+        tail_bytes: u64,
+    ) -> Result<Tail, object_store::Error> {
+        if size_bytes == 0 {
+            return Ok(Tail::default());
+        }
+        let range = size_bytes.saturating_sub(tail_bytes)..size_bytes;
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..GetOptions::default()
+        };
+        let answer = self.objects.get_opts(location, options).await?;
+        let (file_size_bytes, etag) = (answer.meta.size, answer.meta.e_tag.clone());
+        Ok(Tail {
+            bytes: answer.bytes().await?,
+            file_size_bytes,
+            etag,
+        })
+    }
+
+    /// Ranges of one version of a file, in the order asked for; [`Error::Changed`] when it is another version by now.
+    ///
+    /// Ranges must lie within the file. They are fetched as they are: coalesce first.
+    pub(crate) async fn read(
+        &self,
+        relative: &str,
+        etag: Option<&str>,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, Error> {
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        let name = self.name(relative);
+        let location = self.location(relative)?;
+        let options = GetOptions {
+            if_match: etag.map(str::to_owned),
+            ..GetOptions::default()
+        };
+        match self.place {
+            Place::Local => self.read_local(name, &location, options, ranges).await,
+            Place::Remote => self.read_remote(&name, &location, options, ranges).await,
+        }
+    }
+
+    /// One open file and plain reads, all of the same inode.
+    async fn read_local(
+        &self,
+        name: String,
+        location: &Path,
+        options: GetOptions,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, Error> {
+        let answer = self.objects.get_opts(location, options).await;
+        let answer = answer.map_err(|error| Error::storage(&name, error))?;
+        let GetResultPayload::File(file, _) = answer.payload else {
+            return Err(Error::Internal {
+                path: name,
+                reason: "the local store answered without a file".to_owned(),
+            });
+        };
+        let ranges = ranges.to_vec();
+        let named = name.clone();
+        let read = tokio::task::spawn_blocking(move || read_ranges(file, &ranges)).await;
+        match read {
+            Ok(Ok(buffers)) => Ok(buffers),
+            Ok(Err(source)) => Err(Error::Io {
+                path: named,
+                source,
+            }),
+            Err(error) => Err(Error::Internal {
+                path: name,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    async fn read_remote(
+        &self,
+        name: &str,
+        location: &Path,
+        options: GetOptions,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, Error> {
+        let requests = ranges.iter().map(|range| {
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(range.clone())),
+                ..options.clone()
+            };
+            let kib = u32::try_from((range.end - range.start).div_ceil(1 << 10));
+            let kib = kib.map_or(MAX_KIB_IN_FLIGHT, |kib| kib.min(MAX_KIB_IN_FLIGHT));
+            async move {
+                // never closed; an error would only mean that nothing is bounded
+                let _room = self.in_flight.acquire_many(kib).await;
+                self.objects
+                    .get_opts(location, options)
+                    .await?
+                    .bytes()
+                    .await
+            }
+            .boxed()
+        });
+        stream::iter(requests.collect::<Vec<_>>())
+            .buffered(MAX_REQUESTS_IN_FLIGHT)
+            .map_err(|error| Error::storage(name, error))
+            .try_collect()
+            .await
+    }
+
+    /// The key material that other writers store beside an encrypted file. Fails when it is not there or absurdly long.
+    pub(crate) async fn read_key_material(&self, relative: &str) -> Result<Bytes, Error> {
+        let location = self.location(relative)?;
+        let (folder, file) = match location.as_ref().rsplit_once('/') {
+            Some((folder, file)) => (folder, file),
+            None => ("", location.as_ref()),
+        };
+        let beside = Path::from(format!("{folder}/{}", key_material_name(file)));
+        let name = format!("{} (key material {beside})", self.name(relative));
+        let answer = self.objects.get(&beside).await;
+        let answer = answer.map_err(|error| Error::storage(&name, error))?;
+        if answer.meta.size > MAX_KEY_MATERIAL_BYTES {
+            return Err(Error::corrupt(&name, "it is too long for key material"));
+        }
+        let bytes = answer.bytes().await;
+        bytes.map_err(|error| Error::storage(&name, error))
+    }
+
+    fn location(&self, relative: &str) -> Result<Path, Error> {
+        if relative == ITSELF {
+            return Ok(self.base.clone());
+        }
+        Path::parse(format!("{}/{relative}", self.base)).map_err(|error| Error::Url {
+            url: self.name(relative),
+            reason: error.to_string(),
+        })
+    }
+
+    fn relative(&self, location: &Path) -> String {
+        let location = location.as_ref();
+        let below = location
+            .strip_prefix(self.base.as_ref())
+            .unwrap_or(location);
+        below.trim_start_matches('/').to_owned()
+    }
+
+    fn missing(&self, error: object_store::Error) -> Error {
+        listing_error(&self.shown, error)
+    }
+}
+
+/// An error about the table as a whole. The store sorts listing errors less finely than others: what the server
+/// answered is only in their text.
+fn listing_error(url: &str, error: object_store::Error) -> Error {
+    let text = message_with_causes(&error);
+    let answered = |status: &str| text.contains(&format!("status code: {status}"));
+    match error {
+        object_store::Error::Generic { .. } if answered("401") || answered("403") => {
+            Error::Denied {
+                path: url.to_owned(),
+                source: Box::new(error),
+            }
+        }
+        object_store::Error::Generic { .. } if answered("404") => Error::NoTable {
+            url: url.to_owned(),
+        },
+        object_store::Error::NotFound { .. } => Error::NoTable {
+            url: url.to_owned(),
+        },
+        error => Error::storage(url, error),
+    }
+}
+
+fn read_ranges(mut file: File, ranges: &[Range<u64>]) -> std::io::Result<Vec<Bytes>> {
+    let read = |range: &Range<u64>| {
+        let length = usize::try_from(range.end - range.start).map_err(std::io::Error::other)?;
+        let mut buffer = vec![0; length];
+        file.seek(SeekFrom::Start(range.start))?;
+        file.read_exact(&mut buffer)?;
+        Ok(Bytes::from(buffer))
+    };
+    ranges.iter().map(read).collect()
+}
+
+/// Some hundred bytes per column, of which a file has at most 32,767.
+const MAX_KEY_MATERIAL_BYTES: u64 = 64 << 20;
+/// Requests of one piece at a time, each at most `CoalesceSettings::max_request_bytes`. At 20 ms a request and 1 GB/s,
+/// this many of some 600 KB keep the line full.
+const MAX_REQUESTS_IN_FLIGHT: usize = 32;
+/// 256 MiB: at 30 ms a request, a connection of 64 Gbit/s.
+const MAX_KIB_IN_FLIGHT: u32 = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_answers_to_a_listing_is_understood() {
+        let answer = |status: &str| object_store::Error::Generic {
+            store: "S3",
+            source: format!("Server returned non-2xx status code: {status}").into(),
+        };
+        let listed = |status| listing_error("s3://b/t", answer(status));
+        assert!(matches!(
+            listed("404 Not Found: NoSuchBucket"),
+            Error::NoTable { .. }
+        ));
+        assert!(matches!(listed("403 Forbidden"), Error::Denied { .. }));
+        assert!(matches!(listed("500 Internal"), Error::Unavailable { .. }));
+    }
+}

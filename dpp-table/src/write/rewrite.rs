@@ -1,0 +1,456 @@
+//! A table → the same rows in files that are cheaper to read, one file for each.
+//!
+//! ```text
+//! file ─pieces─▶ fetch ─▶ decode, lay out ──batches──▶ encode ─▶ hidden file ─▶ shown
+//!                waits    a blocking thread   (≤ 1)    another blocking thread
+//! ```
+//!
+//! Files are written side by side, each within its share of the memory. Whatever breaks, files are whole or not there.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use dpp_proto::v1::{SnapshotFile, TableSource};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use tokio::sync::mpsc;
+
+use crate::encryption::lock::{EncryptionPlan, key_material_name};
+use crate::error::Error;
+use crate::features::map_keys::{self, Extent, MapKeys};
+use crate::files::Files;
+use crate::footer::{Footer, blocking};
+use crate::metrics;
+use crate::read::fetch::{self, PieceRequest, ReadCounters};
+use crate::read::pieces::{Piece, pieces};
+use crate::snapshot::discover::discover;
+use crate::store::output::Output;
+use crate::store::{ITSELF, Store};
+use crate::table::Table;
+use crate::write::file::{FileWriter, RowGroupLimits};
+use crate::write::layout::Layout;
+use crate::write::measure::{Choice, Measured, choose};
+use crate::write::run::{Run, Wishes, before};
+use crate::write::settings::WriteSettings;
+
+/// How a table is rewritten.
+#[derive(Clone, Debug)]
+pub struct RewriteSettings {
+    /// How files are written.
+    pub write: WriteSettings,
+    /// Whether columns that hold features by key become a column per feature.
+    pub flatten: bool,
+    /// Map columns that stay maps all the same: those that are one feature, of ids and scores.
+    pub keep_maps: Vec<String>,
+    /// Names of the columns that come first, in this order; the others follow as they are stored.
+    pub order: Vec<String>,
+    /// How files are encrypted, if they are. Encrypted pages have tags instead of checksums.
+    pub encryption: Option<Arc<EncryptionPlan>>,
+    /// Whether encodings are chosen by measuring a sample, or by type.
+    pub measure: bool,
+    /// Whether to go on with a run that broke off.
+    pub resume: bool,
+}
+
+impl Default for RewriteSettings {
+    fn default() -> Self {
+        RewriteSettings {
+            write: WriteSettings::default(),
+            flatten: true,
+            keep_maps: Vec::new(),
+            order: Vec::new(),
+            encryption: None,
+            measure: false,
+            resume: false,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rewritten {
+    /// Rows of the table.
+    pub rows: u64,
+    /// Files of the table.
+    pub files: u64,
+    /// Files that an earlier run had written.
+    pub resumed_files: u64,
+    /// Stored bytes of the source.
+    pub source_bytes: u64,
+    /// Stored bytes of the new table.
+    pub stored_bytes: u64,
+    /// What was measured to choose encodings; empty unless asked for.
+    pub measured: Measured,
+}
+
+/// Called with the rows of every batch that was encoded.
+pub type Watch = dyn Fn(u64) + Send + Sync;
+
+/// Rewrites all files of `source` that its filter keeps to `destination`, under the same relative paths.
+///
+/// Fails when the destination holds anything (unless it is to be resumed), when a row group is too large for the memory, and
+/// when the source changes. A run that failed or was dropped is gone on with by `resume`, whole files at a time.
+pub async fn rewrite(
+    source: &Table,
+    destination: &TableSource,
+    settings: &RewriteSettings,
+    watch: Arc<Watch>,
+) -> Result<Rewritten, Error> {
+    check(&settings.write)?;
+    let description = source.describe().await?;
+    let snapshot = description.snapshot;
+    let store = Store::open(destination)?;
+    let wishes = Wishes::new(snapshot.hash(), settings);
+    let before = before(&store, &wishes, settings.resume).await?;
+    let files_at_once = files_at_once(&settings.write, snapshot.files().len());
+    let mut writing = Writing {
+        files: &source.files,
+        store: &store,
+        settings,
+        memory_bytes: settings.write.memory_of_one(files_at_once as u64),
+        encodings: Choice::default(),
+        watch,
+    };
+    let mut run = match before.run {
+        Some(run) => run,
+        None => {
+            let choice = writing.chosen(snapshot.files()).await?;
+            let run = Run::new(wishes, choice.encodings, choice.measured);
+            run.save(&store).await?;
+            run
+        }
+    };
+    writing.encodings.encodings = run.encodings.clone();
+    let (done, open): (Vec<_>, Vec<_>) = snapshot.files().iter().partition(|file| {
+        before
+            .done
+            .contains(&written_path(source.url(), &file.path))
+    });
+    for file in &done {
+        (writing.watch)(file.row_group_rows.iter().sum());
+    }
+    let one = |file| writing.write_file(file);
+    let mut written = stream::iter(open.into_iter().map(one)).buffer_unordered(files_at_once);
+    while written.try_next().await?.is_some() {}
+    drop(written);
+    let stored_bytes = written_bytes(&store).await?;
+    run.complete = true;
+    run.save(&store).await?;
+    Ok(Rewritten {
+        rows: snapshot.num_rows(),
+        files: snapshot.files().len() as u64,
+        resumed_files: done.len() as u64,
+        source_bytes: snapshot.files().iter().map(|file| file.size_bytes).sum(),
+        stored_bytes,
+        measured: run.measured,
+    })
+}
+
+async fn written_bytes(store: &Store) -> Result<u64, Error> {
+    let files = discover(store, None).await?;
+    Ok(files.iter().map(|file| file.size_bytes).sum())
+}
+
+/// What writing any of the files needs.
+struct Writing<'a> {
+    files: &'a Arc<Files>,
+    store: &'a Store,
+    settings: &'a RewriteSettings,
+    /// For one file.
+    memory_bytes: u64,
+    encodings: Choice,
+    watch: Arc<Watch>,
+}
+
+impl Writing<'_> {
+    /// Encodings by measurement, from a few files spread over the table; nothing if that was not asked for.
+    async fn chosen(&self, files: &[SnapshotFile]) -> Result<Choice, Error> {
+        let mut choice = Choice::default();
+        if !self.settings.measure {
+            return Ok(choice);
+        }
+        for rows in self.samples(files).await? {
+            let settings = self.settings.write.clone();
+            let known = choice.encodings.clone();
+            let name = self.files.store.url().to_owned();
+            let found = blocking(self.files.store.url(), move || {
+                choose(&rows, &settings, &known).map_err(|source| encode_error(name, source))
+            });
+            choice.add(found.await?);
+        }
+        Ok(choice)
+    }
+
+    /// Rows of files spread over the table, as many as are needed; those of the same columns together.
+    async fn samples(&self, files: &[SnapshotFile]) -> Result<Vec<RecordBatch>, Error> {
+        let mut samples: Vec<RecordBatch> = Vec::new();
+        let step = files.len().div_ceil(SAMPLED_FILES).max(1);
+        for file in files.iter().skip(step / 2).step_by(step) {
+            let Some(rows) = self.sample(file).await? else {
+                continue;
+            };
+            match samples
+                .iter_mut()
+                .find(|known| known.schema() == rows.schema())
+            {
+                Some(known) => {
+                    *known = concat_batches(&rows.schema(), [&*known, &rows])
+                        .map_err(|error| Error::corrupt(&file.path, error))?;
+                }
+                None => samples.push(rows),
+            }
+            let rows: usize = samples.iter().map(RecordBatch::num_rows).sum();
+            let bytes: usize = samples.iter().map(RecordBatch::get_array_memory_size).sum();
+            if rows >= SAMPLED_ROWS || bytes as u64 >= self.memory_bytes / 6 {
+                break;
+            }
+        }
+        Ok(samples)
+    }
+
+    /// The first rows of a file, laid out.
+    async fn sample(&self, file: &SnapshotFile) -> Result<Option<RecordBatch>, Error> {
+        let (footer, layout) = self.layout(file).await?;
+        let Some(piece) = self.pieces(file, &footer, &layout)?.into_iter().next() else {
+            return Ok(None);
+        };
+        let end = piece.rows.start + piece.batch_rows as u64;
+        let rows = piece.rows.start..piece.rows.end.min(end);
+        let fetched = self.fetch(file, &footer, &Piece { rows, ..piece }).await?;
+        let name = self.files.store.name(&file.path);
+        let named = name.clone();
+        let first = blocking(&name, move || {
+            let first = fetched.stored_batches()?.next().transpose()?;
+            first.map(|batch| layout.apply(&named, &batch)).transpose()
+        });
+        first.await
+    }
+
+    async fn write_file(&self, file: &SnapshotFile) -> Result<(), Error> {
+        let (footer, layout) = self.layout(file).await?;
+        let pieces = self.pieces(file, &footer, &layout)?;
+        let path = written_path(self.files.store.url(), &file.path);
+        let properties = self.properties(&path, &layout).await?;
+        let encoding = Encoding {
+            name: self.store.name(&path),
+            output: self.store.create(&path).await?,
+            schema: Arc::clone(&layout.schema),
+            properties,
+            limits: self.settings.write.row_group(self.memory_bytes),
+            watch: Arc::clone(&self.watch),
+        };
+        let (sender, receiver) = mpsc::channel(1);
+        let name = self.store.name(&path);
+        let encoded = blocking(&name, move || encoding.run(receiver));
+        let decoded = self.decode(file, &footer, &layout, pieces, sender);
+        // an encoder that fails ends the decoder, which is no error of its own
+        let (decoded, encoded) = futures::join!(decoded, encoded);
+        decoded.and(encoded)
+    }
+
+    /// Sends all rows as they will be written, then the end.
+    async fn decode(
+        &self,
+        file: &SnapshotFile,
+        footer: &Arc<Footer>,
+        layout: &Arc<Layout>,
+        pieces: Vec<Piece>,
+        sender: mpsc::Sender<Part>,
+    ) -> Result<(), Error> {
+        let name = self.files.store.name(&file.path);
+        for piece in pieces {
+            let fetched = self.fetch(file, footer, &piece).await?;
+            let (layout, sender, named) = (Arc::clone(layout), sender.clone(), name.clone());
+            let decoding = blocking(&name, move || {
+                for batch in fetched.stored_batches()? {
+                    let rows = layout.apply(&named, &batch?)?;
+                    if sender.blocking_send(Part::Rows(rows)).is_err() {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            });
+            if !decoding.await? {
+                return Ok(());
+            }
+        }
+        // nobody listens only if encoding failed, and that is reported
+        let _ = sender.send(Part::End).await;
+        Ok(())
+    }
+
+    async fn layout(&self, file: &SnapshotFile) -> Result<(Arc<Footer>, Arc<Layout>), Error> {
+        let files = self.files;
+        let mut io = ReadCounters::default();
+        let footer = fetch::known_footer(files, file, &mut io).await?;
+        let mut keys = MapKeys::new();
+        if self.settings.flatten {
+            let (found, cost) = map_keys::read(files, &file.path, &footer, Extent::Whole).await?;
+            io += cost;
+            keys = found;
+            keys.retain(|column, _| !self.settings.keep_maps.contains(column));
+        }
+        metrics::record(io);
+        let name = files.store.name(&file.path);
+        let order = &self.settings.order;
+        let stored = footer.arrow(&name)?.schema();
+        let layout = Layout::new(&name, stored, &keys, &files.names, order)?;
+        Ok((footer, Arc::new(layout)))
+    }
+
+    fn pieces(
+        &self,
+        file: &SnapshotFile,
+        footer: &Footer,
+        layout: &Layout,
+    ) -> Result<Vec<Piece>, Error> {
+        let name = self.files.store.name(&file.path);
+        let entry_bytes = layout.entries() as u64 * ENTRY_BYTES;
+        pieces(&name, footer, self.memory_bytes, entry_bytes)
+    }
+
+    async fn fetch(
+        &self,
+        file: &SnapshotFile,
+        footer: &Arc<Footer>,
+        piece: &Piece,
+    ) -> Result<fetch::FetchedPiece, Error> {
+        let request = PieceRequest {
+            file: file.clone(),
+            rows: piece.group.clone(),
+            selection: vec![piece.rows.clone()],
+            features: Arc::new([]),
+            batch_rows: piece.batch_rows,
+        };
+        fetch::fetch_stored(self.files, footer, request).await
+    }
+
+    /// How a file is written. Its key material is put beside it first, if that is where it goes.
+    async fn properties(&self, path: &str, layout: &Layout) -> Result<WriterProperties, Error> {
+        let name = self.store.name(path);
+        let schema = ArrowSchemaConverter::new().convert(&layout.schema);
+        let schema = schema.map_err(|source| encode_error(name.clone(), source))?;
+        let encodings = &self.encodings.encodings;
+        let properties = self.settings.write.properties(&schema, encodings);
+        let Some(plan) = &self.settings.encryption else {
+            return Ok(properties.build());
+        };
+        let encryption = plan.for_file(&name, &schema).await?;
+        if let Some(material) = encryption.key_material {
+            let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+            let beside = format!("{folder}/{}", key_material_name(file));
+            self.store
+                .put(beside.trim_start_matches('/'), material)
+                .await?;
+        }
+        let encrypted = encryption.properties;
+        Ok(properties
+            .with_file_encryption_properties(encrypted)
+            .build())
+    }
+}
+
+/// What an encoder is sent.
+enum Part {
+    Rows(RecordBatch),
+    /// Without it the file is not finished: whoever decodes has failed or is gone.
+    End,
+}
+
+/// A file on its way out.
+struct Encoding {
+    name: String,
+    output: Output,
+    schema: SchemaRef,
+    properties: WriterProperties,
+    limits: RowGroupLimits,
+    watch: Arc<Watch>,
+}
+
+impl Encoding {
+    fn run(self, mut parts: mpsc::Receiver<Part>) -> Result<(), Error> {
+        let failed = |source| encode_error(self.name.clone(), source);
+        let file = FileWriter::new(self.output, self.schema, self.properties, self.limits);
+        let mut file = file.map_err(failed)?;
+        while let Some(part) = parts.blocking_recv() {
+            let Part::Rows(rows) = part else {
+                let output = file.finish().map_err(failed)?;
+                return output.finish().map_err(|source| Error::Unwritable {
+                    path: self.name.clone(),
+                    source,
+                });
+            };
+            file.write(&rows).map_err(failed)?;
+            (self.watch)(rows.num_rows() as u64);
+        }
+        Ok(())
+    }
+}
+
+/// Where a file goes: a table that is one file goes into the destination under its own name.
+fn written_path(source: &str, path: &str) -> String {
+    match path {
+        ITSELF => source
+            .rsplit('/')
+            .next()
+            .unwrap_or("part-00000.parquet")
+            .to_owned(),
+        path => path.to_owned(),
+    }
+}
+
+/// As many as there are cores, if each then has the memory it needs.
+fn files_at_once(settings: &WriteSettings, files: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let least = WriteSettings {
+        memory_bytes: WriteSettings::LEAST_MEMORY_BYTES,
+        ..settings.clone()
+    };
+    let room = settings.memory_of_one(1) / least.memory_of_one(1);
+    cores
+        .min(usize::try_from(room).unwrap_or(usize::MAX))
+        .min(files)
+        .max(1)
+}
+
+fn check(settings: &WriteSettings) -> Result<(), Error> {
+    let least = WriteSettings::LEAST_MEMORY_BYTES;
+    let refuse = |reason| Err(Error::Writing { reason });
+    if settings.memory_bytes < least {
+        return refuse(format!(
+            "{} bytes of memory are too few: give {least}",
+            settings.memory_bytes
+        ));
+    }
+    if settings.row_group_bytes == 0 {
+        return refuse("row groups of 0 bytes hold nothing".to_owned());
+    }
+    Ok(())
+}
+
+/// A file that can't be written: by the system's or storage's fault, or the format's.
+fn encode_error(path: String, source: ParquetError) -> Error {
+    match source {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(source) => Error::Unwritable {
+                path,
+                source: *source,
+            },
+            Err(inner) => Error::Encode {
+                path,
+                source: ParquetError::External(inner),
+            },
+        },
+        source => Error::Encode { path, source },
+    }
+}
+
+/// Looked into to choose encodings.
+const SAMPLED_FILES: usize = 16;
+const SAMPLED_ROWS: usize = 16_384;
+/// A flattened feature's validity, offset or value in one row.
+const ENTRY_BYTES: u64 = 9;
