@@ -1,0 +1,46 @@
+//! Conditions on rows: `label is not null and price > 3`. One grammar for partition columns, which choose files, and for
+//! features, which choose rows; as protobuf it is [`v1::Predicate`].
+//!
+//! ```json
+//! {"all_of": [{"not": {"is_null": "label"}}, {"column": "price", "operator": ">", "value": 3}]}
+//! ```
+//!
+//! Operators are `==`, `!=`, `<`, `<=`, `>`, `>=`; conditions are joined by `all_of`, `any_of` and `not`.
+
+mod json;
+mod row_filter;
+#[cfg(test)]
+mod tests;
+mod truth;
+
+use std::collections::BTreeSet;
+
+use dpp_proto::v1::{self, predicate::Predicate as Form};
+
+use crate::Error;
+
+pub use json::from_json;
+pub(crate) use json::{Written, read};
+pub use row_filter::RowFilter;
+
+/// The names a condition speaks of, sorted. Fails on a condition that says nothing.
+pub(crate) fn features(condition: &v1::Predicate) -> Result<BTreeSet<&str>, Error> {
+    let mut names = BTreeSet::new();
+    let mut waiting = vec![condition];
+    while let Some(condition) = waiting.pop() {
+        match condition.predicate.as_ref().ok_or_else(incomplete)? {
+            Form::Comparison(comparison) => drop(names.insert(comparison.column.as_str())),
+            Form::IsNull(column) => drop(names.insert(column.as_str())),
+            Form::AllOf(group) | Form::AnyOf(group) => waiting.extend(&group.predicates),
+            Form::Not(inner) => waiting.push(inner),
+        }
+    }
+    Ok(names)
+}
+
+fn incomplete() -> Error {
+    Error::Form {
+        place: "condition".into(),
+        message: "it says nothing this version knows".into(),
+    }
+}

@@ -1,0 +1,104 @@
+//! [`Subtract`]: the difference of two features, or of a feature and a number.
+
+use super::arithmetic::{Arithmetic, Other, arithmetic};
+use crate::{Error, op::SharedOp, parameters::Reader, registry::Entry};
+
+/// `subtract(value, reversed=False)` or `subtract(a, b)`: x − value, reversed value − x, a − b. dense, dense `[rows]
+/// → [rows]`; with ints, or an int and a whole `value`, int `[rows]`; an int beside a dense becomes dense first.
+///
+/// - Without `value` there are two inputs, else one. A row is null if either side is.
+/// - dense: IEEE 754 in f32, rounded once; NaN gives the one canonical NaN. int: exact, wrapping at 64 bits, so that
+///   timestamps in seconds keep their resolution.
+/// - Errors: `value` is no number, or too large for f32; `reversed` without `value`.
+/// - Source: IEEE 754; wrapping as numpy.
+#[derive(Debug)]
+pub struct Subtract;
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "subtract",
+    parameters: &["value", "reversed"],
+    construct,
+};
+
+fn construct(reader: &mut Reader<'_>) -> Result<SharedOp, Error> {
+    let other = Other::read(reader, true)?;
+    Ok(arithmetic::<Subtract>(other))
+}
+
+impl Arithmetic for Subtract {
+    const NAME: &str = ENTRY.name;
+    const WHOLE: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_sub);
+
+    fn dense(x: f32, y: f32) -> f32 {
+        x - y
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, option, prelude::*};
+
+    use crate::ops::testing::*;
+
+    #[test]
+    fn ints_stay_exact_beside_whole_numbers() {
+        let column = int(&[Some(1_700_000_001), None]);
+        let found = apply("subtract", &[("value", 1.into())], &column).unwrap();
+        assert_eq!(
+            found.int().unwrap().iter().collect::<Vec<_>>(),
+            [Some(1_700_000_000), None]
+        );
+        let whole = dense(&[Some(3.0)]);
+        let found = apply("subtract", &[("value", 0.5.into())], &whole).unwrap();
+        assert_eq!(dense_bits(&found), dense_bits(&dense(&[Some(2.5)])));
+    }
+
+    #[test]
+    fn a_value_is_a_number() {
+        assert_eq!(
+            refusal("subtract", &[("value", "x".into())]),
+            "op subtract, parameter `value`: a number is needed, text is given"
+        );
+    }
+
+    #[test]
+    fn reversed_goes_with_a_value() {
+        let parameters = [("value", 1.into()), ("reversed", true.into())];
+        let found = apply("subtract", &parameters, &int(&[Some(5)])).unwrap();
+        assert_eq!(found.int().unwrap().value(0), -4);
+        let message = refusal("subtract", &[("reversed", true.into())]);
+        assert_eq!(
+            message,
+            "op subtract, parameter `reversed`: it goes with `value`; swap the inputs"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn equals_row_by_row(
+            rows in vec((option::weighted(0.8, any_f32()), option::weighted(0.8, any_f32())), 0..150),
+            ints in vec((option::weighted(0.8, any_i64()), option::weighted(0.8, any_i64())), 0..50),
+            number in -5f32..5.0,
+        ) {
+            let (first, second): (Vec<_>, Vec<_>) = rows.iter().copied().unzip();
+            let found = apply_to("subtract", &[], &[&dense(&first), &sliced_dense(&second)]).unwrap();
+            let expected: Vec<_> = rows
+                .iter()
+                .map(|(x, y)| x.zip(*y).map(|(x, y)| x - y))
+                .map(|row| row.map(|it| if it.is_nan() { f32::NAN.to_bits() } else { it.to_bits() }))
+                .collect();
+            prop_assert_eq!(dense_bits(&found), expected);
+            let value = ("value", f64::from(number).into());
+            check_dense("subtract", &[value], &first, |x| x - number);
+            let reversed = [("value", f64::from(number).into()), ("reversed", true.into())];
+            check_dense("subtract", &reversed, &first, |x| number - x);
+            let (first, second): (Vec<_>, Vec<_>) = ints.iter().copied().unzip();
+            let found = apply_to("subtract", &[], &[&int(&first), &int(&second)]).unwrap();
+            let expected: Vec<_> = ints
+                .iter()
+                .map(|(x, y)| x.zip(*y).map(|(x, y)| x.wrapping_sub(y)))
+                .collect();
+            prop_assert_eq!(found.int().unwrap().iter().collect::<Vec<_>>(), expected);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! [`Intersect`]: what two features have in common.
+
+use std::sync::Arc;
+
+use super::two_lists;
+use crate::{
+    Column, Error, Kind,
+    id_set::IdSet,
+    list_writer::ListWriter,
+    op::{Mismatch, Op, SharedOp, two_inputs},
+    parameters::Reader,
+    registry::Entry,
+};
+
+/// `intersect(a, b)`: the ids of a that are in b, in a's order, once each. id_list, id_list → id_list. An int becomes
+/// an id_list first.
+///
+/// - Scores are left behind. `id_list_transform` keeps them.
+/// - A row that is empty on either side stays empty. No parameters, no errors.
+/// - Source: DPP paper (PositiveIntersect); order and multiplicity are ours.
+#[derive(Debug)]
+pub struct Intersect;
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "intersect",
+    parameters: &[],
+    construct,
+};
+
+fn construct(_: &mut Reader<'_>) -> Result<SharedOp, Error> {
+    Ok(Arc::new(Intersect))
+}
+
+impl Op for Intersect {
+    fn output_kind(&self, inputs: &[Kind]) -> Result<Kind, Mismatch> {
+        two_inputs(inputs, Kind::LISTS, Kind::LISTS).map(|_| Kind::IdList)
+    }
+
+    fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error> {
+        let [a, b] = two_lists(ENTRY.name, inputs)?;
+        let mut wanted = IdSet::default();
+        let mut kept = ListWriter::new(a.rows(), a.ids().len().min(b.ids().len()), false);
+        for (row, others) in a.id_rows().zip(b.id_rows()) {
+            wanted.clear_for(others.len());
+            for &id in others {
+                wanted.insert(id);
+            }
+            kept.ids.extend(row.iter().filter(|&&id| wanted.take(id)));
+            kept.end_row()?;
+        }
+        kept.finish().map(Column::IdList)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::ops::testing::*;
+
+    #[test]
+    fn the_order_is_that_of_the_first() {
+        let a = lists(&[vec![5, 1, 5, 2], vec![], vec![1, 1], vec![i64::MIN]]);
+        let b = lists(&[vec![2, 5, 9], vec![1], vec![], vec![i64::MIN]]);
+        let found = list_rows(&apply_to("intersect", &[], &[&a, &b]).unwrap());
+        assert_eq!(found, [vec![5, 2], vec![], vec![], vec![i64::MIN]]);
+    }
+
+    proptest! {
+        #[test]
+        fn equals_row_by_row(rows in any_two_lists()) {
+            let (a, b): (Vec<_>, Vec<_>) = rows.iter().cloned().unzip();
+            let found = list_rows(&apply_to("intersect", &[], &[&lists(&a), &lists(&b)]).unwrap());
+            let expected: Vec<Vec<i64>> = rows
+                .iter()
+                .map(|(a, b)| {
+                    let mut kept: Vec<i64> = Vec::new();
+                    for id in a.iter().filter(|id| b.contains(id)) {
+                        if !kept.contains(id) {
+                            kept.push(*id);
+                        }
+                    }
+                    kept
+                })
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Columns into the tensors of a batch; each value is written once, into its final place.
+
+mod extras;
+mod matrix;
+mod sparse;
+
+use std::sync::Arc;
+
+use arrow::buffer::Buffer;
+use dpp_batch::{Batch, Layout};
+
+use crate::{Column, Error, Kind, plan::Group};
+
+/// Packs `rows` rows. `columns` are the outputs of each group in layout order; a null of dense or labels becomes `missing`.
+pub(crate) fn pack(
+    layout: &Arc<Layout>,
+    rows: usize,
+    columns: [Vec<&Column>; Group::ALL.len()],
+    missing: f32,
+) -> Result<Batch, Error> {
+    let [dense, sparse, labels, vectors, extras] = columns;
+    Ok(Batch {
+        layout: layout.clone(),
+        rows,
+        dense: matrix::pack(&dense, rows, missing)?,
+        labels: matrix::pack(&labels, rows, missing)?,
+        sparse: sparse::pack(&sparse, rows)?,
+        vectors: vectors
+            .into_iter()
+            .map(rows_of_vector)
+            .collect::<Result<_, _>>()?,
+        extras: extras
+            .into_iter()
+            .map(extras::pack)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn rows_of_vector(column: &Column) -> Result<Buffer, Error> {
+    match column {
+        Column::Vector(vector) => Ok(vector.values().inner().clone()),
+        Column::Pixels(pixels) => Ok(pixels.values().clone()),
+        other => Err(other.is_not(Kind::Vector { width: 0 })),
+    }
+}
