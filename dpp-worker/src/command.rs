@@ -1,0 +1,141 @@
+//! What `dpp-worker` and `dpp serve worker` take, and how they run.
+
+use std::{ffi::OsString, num::NonZeroUsize, process::ExitCode, sync::Arc};
+
+use clap::{Args, Parser};
+use dpp_ops::Registry;
+use dpp_proto::listen::{self, Address, Listener};
+use dpp_proto::process::{LogFormat, exit, start_log};
+use dpp_table::{KeySource, TableOptions};
+use tonic::transport::Endpoint;
+
+use crate::{ByteSize, Engine, Error, heartbeat, server};
+
+/// Options of a worker.
+#[derive(Args, Clone, Debug)]
+pub struct Arguments {
+    /// Where to listen: host:port (port 0 lets the system choose one) or unix:/path
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "DPP_WORKER_LISTEN",
+        default_value = "127.0.0.1:7401"
+    )]
+    pub listen: Address,
+
+    /// The fleet to tell that this worker is there, as fleet://host:port
+    #[arg(long, value_name = "URL", env = "DPP_WORKER_FLEET", value_parser = fleet)]
+    pub fleet: Option<Endpoint>,
+
+    /// Address that trainers use to reach this worker [default: where it listens]
+    #[arg(long, value_name = "ADDRESS", env = "DPP_WORKER_ADVERTISE")]
+    pub advertise: Option<Address>,
+
+    /// Keys of encrypted tables: a key file, env:VARIABLE, vault:https://HOST/MOUNT or aws-kms:REGION. Jobs bring none
+    #[arg(long, value_name = "KEYS", env = "DPP_KEYS")]
+    pub keys: Option<KeySource>,
+
+    /// Compute threads [default: one a core]
+    #[arg(long, value_name = "N", env = "DPP_WORKER_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// Most bytes of buffers: stored bytes, decoded rows and frames that trainers have not taken, as 2GiB or 512MiB.
+    /// Reads that do not fit wait; footers and code are beside it [default: as much as reads need]
+    #[arg(long, value_name = "BYTES", env = "DPP_WORKER_MEMORY", value_parser = memory)]
+    pub memory: Option<ByteSize>,
+
+    /// Listen beyond loopback without TLS and tokens: whoever reaches the port may read what this worker may
+    #[arg(long, env = "DPP_WORKER_INSECURE")]
+    pub insecure: bool,
+}
+
+/// Serves rows of tables as packed tensors.
+#[derive(Parser)]
+#[command(name = "dpp-worker", version, after_help = EXAMPLES)]
+struct Command {
+    #[command(flatten)]
+    arguments: Arguments,
+
+    /// How log lines look; what is logged follows DPP_LOG (info, dpp_worker=debug, …)
+    #[arg(long, value_enum, env = "DPP_LOG_FORMAT", default_value = "human")]
+    log_format: LogFormat,
+}
+
+/// A worker's whole `main`: reads `arguments`, of which the first is the program's name, logs, and serves with the ops
+/// of `registry`. A worker with ops of your own is a binary that calls this with `Registry::standard().with(…)`.
+pub async fn main(arguments: impl IntoIterator<Item = OsString>, registry: Registry) -> ExitCode {
+    let command = Command::parse_from(arguments);
+    start_log(command.log_format, "info");
+    exit("dpp-worker", run(command.arguments, registry).await)
+}
+
+/// Serves until SIGTERM or SIGINT, with the ops of `registry`.
+///
+/// Once the listener is bound, prints one line `dpp-worker listening on ADDRESS` on standard output.
+///
+/// # Errors
+/// The address is wrong, taken, or reachable from elsewhere without `--insecure`.
+pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> {
+    let listener = Listener::bind(&arguments.listen, arguments.insecure).await?;
+    let shutdown = listen::signalled()?;
+    let threads = arguments.threads.map(NonZeroUsize::get);
+    let engine = Engine::start(threads)?
+        .with_options(options(arguments.keys.as_ref())?)
+        .with_memory(arguments.memory)
+        .with_registry(registry);
+    let engine = Arc::new(engine);
+    let address = arguments.advertise.unwrap_or_else(|| listener.address());
+    let worker_id = format!("{address}#{}", std::process::id());
+    if let Some(fleet) = &arguments.fleet {
+        heartbeat::arrive(&engine, fleet.clone(), &address, &worker_id).await;
+    }
+    listener.announce("dpp-worker");
+    tracing::info!(%address, threads = engine.slots(), "listening");
+    let Some(fleet) = arguments.fleet else {
+        return server::serve(engine, listener, shutdown).await;
+    };
+    let leaving = async {
+        tokio::select! {
+            () = shutdown => {}
+            () = heartbeat::beat(engine.clone(), fleet.clone(), address.clone(), worker_id.clone()) => {}
+        }
+        heartbeat::leave(&engine, fleet.clone(), &address, &worker_id).await;
+    };
+    server::serve(engine.clone(), listener, leaving).await
+}
+
+/// What this worker reads tables with.
+fn options(keys: Option<&KeySource>) -> Result<TableOptions, Error> {
+    let keys = keys.map(KeySource::open).transpose();
+    let keys = keys.map_err(|source| Error::Keys { source })?;
+    Ok(keys.map(TableOptions::with_keys).unwrap_or_default())
+}
+
+fn fleet(url: &str) -> Result<Endpoint, String> {
+    let wrong = || format!("{url:?} is no fleet: give fleet://host:port");
+    let address: Address = url
+        .strip_prefix("fleet://")
+        .ok_or_else(wrong)?
+        .parse()
+        .map_err(|_| wrong())?;
+    address.endpoint().map_err(|_| wrong())
+}
+
+fn memory(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    if size.0 < LEAST_MEMORY {
+        return Err(format!("{size} holds no read: give 64MiB or more"));
+    }
+    Ok(size)
+}
+
+/// A read or two of ordinary rows.
+const LEAST_MEMORY: u64 = 64 << 20;
+
+const EXAMPLES: &str = "\
+Examples:
+  dpp-worker
+  dpp-worker --listen 127.0.0.1:0 --fleet fleet://127.0.0.1:7400
+  dpp-worker --keys /etc/dpp/keys.json
+  dpp-worker --keys vault:https://vault:8200/transit
+  dpp-worker --listen unix:/run/dpp/worker.sock --threads 4 --memory 2GiB";

@@ -1,0 +1,298 @@
+//! From decoded rows to frames: permute, transform, pack. Computes only; one call makes one frame.
+
+use std::{collections::VecDeque, ops::Range, sync::Arc, time::Instant};
+
+use arrow::{
+    array::{RecordBatch, UInt32Array},
+    compute::{concat_batches, take_record_batch},
+};
+use dpp_batch::{Batch, Frame, Rows, concat};
+use dpp_table::PieceBatches;
+
+use super::{
+    job::{FRAME_BYTES, OpenJob},
+    picks::{Group, Picks},
+};
+use crate::Error;
+
+/// Makes the frames of one read, one after another.
+pub(crate) struct Frames {
+    job: Arc<OpenJob>,
+    batches: Decoded,
+    decode: VecDeque<Range<u64>>,
+    groups: Option<VecDeque<Group>>,
+    ready: VecDeque<Base>,
+    cut: VecDeque<Frame>,
+    base_batch_rows: usize,
+    file_first_row: u64,
+    epoch: u64,
+    next_position: u64,
+    /// CPU seconds spent so far: decoding, and transforming with packing.
+    pub(crate) seconds: (f64, f64),
+}
+
+/// Rows of a base batch, in the order in which they are handed out.
+struct Base {
+    /// `None` when there are none: a row filter left nothing of the positions covered.
+    rows: Option<RecordBatch>,
+    /// The rows' positions in the snapshot.
+    row_ids: Vec<i64>,
+    covered: Covered,
+}
+
+/// Which positions of the read are covered with a base batch, and with its first rows.
+struct Covered {
+    positions: Range<u64>,
+    /// The end of what is covered after each row; `None`: every row covers one position.
+    after_row: Option<Vec<u64>>,
+}
+
+impl Covered {
+    /// The end of what is covered once `count` of `rows` rows are handed out.
+    fn end_after(&self, count: usize, rows: usize) -> u64 {
+        match &self.after_row {
+            _ if count == rows => self.positions.end,
+            Some(after_row) if count > 0 => after_row[count - 1],
+            _ => self.positions.start + count as u64,
+        }
+    }
+
+    /// What rows `part` of `rows` rows cover.
+    fn part(&self, part: Range<usize>, rows: usize) -> Covered {
+        let start = self.end_after(part.start, rows);
+        let end = self.end_after(part.end, rows);
+        Covered {
+            positions: start..end,
+            after_row: self.after_row.as_ref().map(|it| it[part].to_vec()),
+        }
+    }
+}
+
+impl Frames {
+    /// `batches` has the rows that `picks` decodes; `None` when those are none.
+    pub(crate) fn new(
+        job: Arc<OpenJob>,
+        batches: Option<PieceBatches>,
+        picks: Picks,
+        file_first_row: u64,
+        epoch: u64,
+    ) -> Frames {
+        Frames {
+            base_batch_rows: job.base_batch_rows(),
+            job,
+            batches: Decoded {
+                batches,
+                leftover: None,
+            },
+            decode: picks.decode.into(),
+            groups: picks.groups.map(Into::into),
+            ready: VecDeque::new(),
+            cut: VecDeque::new(),
+            file_first_row,
+            epoch,
+            next_position: 0,
+            seconds: (0.0, 0.0),
+        }
+    }
+
+    /// The next frame, or `None` after the last.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, Error> {
+        if self.cut.is_empty() {
+            let Some((batch, covered)) = self.next_batch()? else {
+                return Ok(None);
+            };
+            self.job.note_size(batch.rows, batch.byte_size());
+            self.cut = cut(batch, &covered);
+        }
+        Ok(self.cut.pop_front())
+    }
+
+    /// The next base batch, transformed and packed.
+    fn next_batch(&mut self) -> Result<Option<(Batch, Covered)>, Error> {
+        let started = Instant::now();
+        let base = self.next_base()?;
+        let decoded = Instant::now();
+        self.seconds.0 += (decoded - started).as_secs_f64();
+        let Some(base) = base else {
+            return Ok(None);
+        };
+        self.next_position = base.covered.positions.end;
+        let batch = match &base.rows {
+            Some(rows) => {
+                let program = &self.job.program;
+                program.run_in_epoch(rows, &base.row_ids, self.epoch)?
+            }
+            None => concat(self.job.program.layout(), &[]),
+        };
+        self.seconds.1 += decoded.elapsed().as_secs_f64();
+        Ok(Some((batch, base.covered)))
+    }
+
+    fn next_base(&mut self) -> Result<Option<Base>, Error> {
+        if let Some(base) = self.ready.pop_front() {
+            return Ok(Some(base));
+        }
+        match &mut self.groups {
+            None => self.next_stored(),
+            Some(groups) => {
+                let Some(group) = groups.pop_front() else {
+                    return Ok(None);
+                };
+                self.make_ready(group)?;
+                Ok(self.ready.pop_front())
+            }
+        }
+    }
+
+    /// The next decoded rows, as stored.
+    fn next_stored(&mut self) -> Result<Option<Base>, Error> {
+        let Some(rows) = self.batches.next()? else {
+            return Ok(None);
+        };
+        let first = self.next_position;
+        Ok(Some(Base {
+            row_ids: self.next_row_ids(rows.num_rows()),
+            covered: Covered {
+                positions: first..first + rows.num_rows() as u64,
+                after_row: None,
+            },
+            rows: Some(rows),
+        }))
+    }
+
+    fn next_row_ids(&mut self, mut count: usize) -> Vec<i64> {
+        let mut row_ids = Vec::with_capacity(count);
+        while count > 0 {
+            let range = self
+                .decode
+                .front_mut()
+                .expect("as many rows are decoded as picked");
+            let taken = count.min((range.end - range.start) as usize);
+            row_ids.extend(
+                (range.start..range.start + taken as u64)
+                    .map(|row| row_id(self.file_first_row, row)),
+            );
+            range.start += taken as u64;
+            count -= taken;
+            if range.start == range.end {
+                self.decode.pop_front();
+            }
+        }
+        row_ids
+    }
+
+    /// Decodes a group's rows, puts them in order and cuts them into base batches.
+    fn make_ready(&mut self, group: Group) -> Result<(), Error> {
+        let covered = Covered {
+            positions: self.next_position..group.end,
+            after_row: group.covered,
+        };
+        let rows = &group.rows;
+        if rows.is_empty() {
+            self.ready.push_back(Base {
+                rows: None,
+                row_ids: Vec::new(),
+                covered,
+            });
+            return Ok(());
+        }
+        let lengths = group.decode.iter().map(|range| range.end - range.start);
+        let stored = self.batches.take(lengths.sum::<u64>() as usize)?;
+        let ordered = take_record_batch(&stored, &places(rows, &group.decode))
+            .map_err(|error| Error::request(error.to_string()))?;
+        for first in (0..rows.len()).step_by(self.base_batch_rows) {
+            let end = rows.len().min(first + self.base_batch_rows);
+            let row_ids = rows[first..end].iter();
+            self.ready.push_back(Base {
+                rows: Some(ordered.slice(first, end - first)),
+                row_ids: row_ids
+                    .map(|&row| row_id(self.file_first_row, row))
+                    .collect(),
+                covered: covered.part(first..end, rows.len()),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A piece's rows, taken in counts of one's own.
+struct Decoded {
+    batches: Option<PieceBatches>,
+    leftover: Option<RecordBatch>,
+}
+
+impl Decoded {
+    fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
+        if let Some(rows) = self.leftover.take() {
+            return Ok(Some(rows));
+        }
+        let next = self.batches.as_mut().and_then(Iterator::next);
+        Ok(next.transpose()?)
+    }
+
+    /// The next `count` rows, at least one.
+    fn take(&mut self, count: usize) -> Result<RecordBatch, Error> {
+        let mut parts = Vec::new();
+        let mut missing = count;
+        while missing > 0 {
+            let next = self.next()?;
+            let next = next.expect("as many rows are decoded as picked");
+            let taken = missing.min(next.num_rows());
+            if taken < next.num_rows() {
+                self.leftover = Some(next.slice(taken, next.num_rows() - taken));
+            }
+            parts.push(next.slice(0, taken));
+            missing -= taken;
+        }
+        concat_batches(&parts[0].schema(), &parts)
+            .map_err(|error| Error::request(error.to_string()))
+    }
+}
+
+/// Where each of `rows` stands among the rows of `decode`.
+fn places(rows: &[u64], decode: &[Range<u64>]) -> UInt32Array {
+    let mut before = 0;
+    let starts: Vec<(u64, u64)> = decode
+        .iter()
+        .map(|range| {
+            let place = before;
+            before += range.end - range.start;
+            (range.start, place)
+        })
+        .collect();
+    let place = |&row: &u64| {
+        let range = starts.partition_point(|(start, _)| *start <= row) - 1;
+        let (start, place) = starts[range];
+        u32::try_from(place + row - start).expect("a group is far below 2^32 rows")
+    };
+    rows.iter().map(place).collect::<Vec<_>>().into()
+}
+
+/// Frames of at most [`MOST_FRAME_BYTES`] as far as rows are alike: what a client is asked to hold stays small.
+fn cut(batch: Batch, covered: &Covered) -> VecDeque<Frame> {
+    let bytes = batch.byte_size();
+    if bytes <= MOST_FRAME_BYTES || batch.rows == 1 {
+        return VecDeque::from([Frame {
+            positions: covered.positions.clone(),
+            batch,
+        }]);
+    }
+    let (layout, all) = (batch.layout.clone(), batch.rows);
+    let rows_each = batch.rows.div_ceil(bytes.div_ceil(FRAME_BYTES));
+    let mut rows = Rows::new(batch).expect("packed by our own program");
+    let mut frames = VecDeque::new();
+    while rows.remaining() > 0 {
+        let first = all - rows.remaining();
+        let batch = concat(&layout, &[rows.take(rows_each)]);
+        let positions = covered.part(first..all - rows.remaining(), all).positions;
+        frames.push_back(Frame { positions, batch });
+    }
+    frames
+}
+
+fn row_id(file_first_row: u64, row: u64) -> i64 {
+    (file_first_row + row).cast_signed()
+}
+
+/// Twice what is aimed at, so that rows a little larger than guessed are not copied for it.
+const MOST_FRAME_BYTES: usize = 2 * FRAME_BYTES;

@@ -1,0 +1,372 @@
+//! The engine: rows in, frames out. The server wraps it, and it runs on-box inside a trainer.
+//!
+//! ```text
+//! ReadRequest ─▶ picks (which rows, which order) ─▶ Table::fetch (tokio waits) ─▶ decode ─▶ permute ─▶ Program ─▶ Frame
+//!                  └─ survivors (of a row filter: its features are fetched and decoded first)
+//!                                                                               └──── compute pool, one frame a turn ────┘
+//! ```
+
+mod frames;
+mod job;
+mod picks;
+mod survivors;
+
+use std::{sync::Arc, time::Instant};
+
+use dpp_batch::{Frame, Layout};
+use dpp_ops::{Plan, Program, Registry};
+use dpp_proto::{hash::message_hash, v1};
+use dpp_table::{FetchedPiece, PieceRequest, Snapshot, Table};
+pub use dpp_table::{KeyProvider, TableOptions};
+use tokio::sync::{Semaphore, mpsc};
+
+use self::{
+    frames::Frames,
+    job::{Known, KnownJobs, OpenJob},
+    picks::Picks,
+    survivors::Survivors,
+};
+use crate::{
+    ByteSize, Error,
+    compute::Pool,
+    memory::{Admitted, Memory},
+    metrics,
+    run_work::RunWorks,
+};
+
+/// Serves jobs: a pure function from requests to frames, with caches that only make it faster.
+#[derive(Debug)]
+pub struct Engine {
+    pool: Pool,
+    tables: Known<Table>,
+    jobs: KnownJobs,
+    totals: metrics::Totals,
+    works: RunWorks,
+    options: TableOptions,
+    memory: Arc<Memory>,
+    registry: Registry,
+}
+
+/// What a table holds and what a plan means on it.
+#[derive(Debug)]
+pub struct Description {
+    /// Features and partition columns.
+    pub schema: v1::Schema,
+    /// The files, after partition pruning.
+    pub snapshot: Snapshot,
+    /// The bound plan and the layout of its batches, when a plan was given.
+    pub plan: Option<(v1::Plan, Arc<Layout>)>,
+}
+
+/// What a read sends: its frames in order, then what it cost.
+#[derive(Debug)]
+pub enum ReadEvent {
+    /// The next frame.
+    Frame(Frame),
+    /// After the last frame.
+    Summary(v1::ReadSummary),
+}
+
+/// Frames that may wait for the receiver, in frames.
+pub(crate) const FRAMES_AHEAD: usize = 2;
+const MOST_TABLES: usize = 256;
+const MOST_JOBS: usize = 1024;
+
+impl Engine {
+    /// An engine with `threads` compute threads; `None` starts one a core.
+    ///
+    /// # Errors
+    /// [`Error::Threads`] when they can't be started.
+    pub fn start(threads: Option<usize>) -> Result<Engine, Error> {
+        metrics::describe();
+        Ok(Engine {
+            pool: Pool::start(threads)?,
+            tables: Known::new(MOST_TABLES),
+            jobs: KnownJobs::new(MOST_JOBS),
+            totals: metrics::Totals::default(),
+            works: RunWorks::default(),
+            options: TableOptions::default(),
+            memory: Memory::new(None),
+            registry: Registry::standard(),
+        })
+    }
+
+    /// The engine, reading tables with these options: its own identity, which no job brings.
+    pub fn with_options(self, options: TableOptions) -> Engine {
+        Engine { options, ..self }
+    }
+
+    /// Reads hold at most so many bytes of buffers at a time; what does not fit waits. `None`: as much as they need.
+    #[must_use]
+    pub fn with_memory(mut self, limit: Option<ByteSize>) -> Engine {
+        self.memory = Memory::new(limit);
+        self
+    }
+
+    /// The engine, knowing these ops: a job that names another is refused when it is opened.
+    pub fn with_registry(self, registry: Registry) -> Engine {
+        Engine { registry, ..self }
+    }
+
+    /// Splits worked on at a time.
+    pub fn slots(&self) -> usize {
+        self.pool.size()
+    }
+
+    /// Counts since the engine started.
+    pub fn stats(&self) -> v1::StatsResponse {
+        self.totals.stats(self.jobs.len())
+    }
+
+    /// What was done for each run since the engine started.
+    pub(crate) fn run_work(&self) -> Vec<v1::RunWork> {
+        self.works.all()
+    }
+
+    /// Reads currently under way.
+    pub fn active_reads(&self) -> u64 {
+        self.totals.active_reads()
+    }
+
+    /// Lists a table, reads its footers, and binds `plan` to its features.
+    ///
+    /// # Errors
+    /// Whatever table or plan say, before any data moves.
+    pub async fn describe(
+        &self,
+        source: &v1::TableSource,
+        plan: Option<v1::Plan>,
+    ) -> Result<Description, Error> {
+        let described = self.table(source)?.describe().await?;
+        let plan = plan
+            .map(|plan| self.bind(plan, &described.schema))
+            .transpose()?;
+        Ok(Description {
+            schema: described.schema,
+            snapshot: described.snapshot,
+            plan,
+        })
+    }
+
+    /// Makes a job known and returns its hash. Opening it again changes nothing.
+    ///
+    /// # Errors
+    /// A job without table or plan, an unknown op, or a plan that was not bound.
+    pub fn open_job(&self, job: &v1::Job) -> Result<String, Error> {
+        let job_hash = message_hash(job);
+        if self.jobs.get(&job_hash).is_none() {
+            let source = job
+                .table
+                .as_ref()
+                .ok_or_else(|| Error::request("a job names a table"))?;
+            let plan = job
+                .plan
+                .clone()
+                .ok_or_else(|| Error::request("a job carries a plan"))?;
+            let open = OpenJob::compile(self.table(source)?, plan, &self.registry)?;
+            self.jobs.insert(job_hash.clone(), Arc::new(open));
+            tracing::info!(job = %job_hash, table = %source.url, "job opened");
+        }
+        Ok(job_hash)
+    }
+
+    /// Starts a read. Events arrive in order; dropping the receiver ends it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`] and requests that can't be meant; what storage and data say comes through the receiver.
+    pub fn read(
+        self: &Arc<Self>,
+        request: v1::ReadRequest,
+    ) -> Result<mpsc::Receiver<Result<ReadEvent, Error>>, Error> {
+        self.read_for("", request)
+    }
+
+    /// As [`Engine::read`], for one of several clients, each of which may hold a part of the memory.
+    ///
+    /// # Errors
+    /// As [`Engine::read`].
+    pub fn read_for(
+        self: &Arc<Self>,
+        client: &str,
+        request: v1::ReadRequest,
+    ) -> Result<mpsc::Receiver<Result<ReadEvent, Error>>, Error> {
+        let frames = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        self.start_read(client, request, frames)
+    }
+
+    /// As [`Engine::read`], making a frame, or the summary, only for a permit of `frames`, which it uses up.
+    ///
+    /// # Errors
+    /// As [`Engine::read`].
+    pub fn read_on_credit(
+        self: &Arc<Self>,
+        request: v1::ReadRequest,
+        frames: Arc<Semaphore>,
+    ) -> Result<mpsc::Receiver<Result<ReadEvent, Error>>, Error> {
+        self.start_read("", request, frames)
+    }
+
+    fn start_read(
+        self: &Arc<Self>,
+        client: &str,
+        request: v1::ReadRequest,
+        frames: Arc<Semaphore>,
+    ) -> Result<mpsc::Receiver<Result<ReadEvent, Error>>, Error> {
+        let job = self
+            .jobs
+            .get(&request.job_hash)
+            .ok_or_else(|| Error::UnknownJob {
+                job_hash: request.job_hash.clone(),
+            })?;
+        let picks = Picks::of(&request, job.base_batch_rows())?;
+        let (events, receiver) = mpsc::channel(FRAMES_AHEAD);
+        let (engine, client) = (self.clone(), client.to_owned());
+        tokio::spawn(async move {
+            let read = async {
+                let bytes = job.guessed_bytes(&request);
+                let mut admitted = engine.memory.admit(&client, bytes).await?;
+                let _active = engine.totals.begin_read();
+                let summary = engine
+                    .send_frames(&job, request, picks, &frames, &events, &mut admitted)
+                    .await?;
+                Ok((summary, admitted))
+            };
+            let ended = tokio::select! {
+                ended = read => ended,
+                () = events.closed() => return, // nobody wants the rest
+            };
+            // What is held is given back when all frames have been taken. A receiver that is gone needs no ending.
+            _ = events.reserve_many(FRAMES_AHEAD).await;
+            let ending = ended.map(|(summary, _admitted)| ReadEvent::Summary(summary));
+            _ = events.send(ending).await;
+        });
+        Ok(receiver)
+    }
+
+    async fn send_frames(
+        &self,
+        job: &Arc<OpenJob>,
+        request: v1::ReadRequest,
+        picks: Picks,
+        credits: &Semaphore,
+        events: &mpsc::Sender<Result<ReadEvent, Error>>,
+        admitted: &mut Admitted,
+    ) -> Result<v1::ReadSummary, Error> {
+        let mut summary = v1::ReadSummary::default();
+        let (file_first_row, epoch) = (request.file_first_row, request.epoch);
+        let asked = picks.rows();
+        let picks = self.survivors(job, &request, picks, &mut summary).await?;
+        let features = job.program.features();
+        let piece = fetch(job, &request, &picks, features, &mut summary).await?;
+        job.note_stored(asked, summary.read_bytes);
+        admitted.holds(summary.read_bytes + job.decoded_bytes(&request));
+        let opened = job.clone();
+        let mut frames = self
+            .pool
+            .run(move || {
+                let batches = piece.map(FetchedPiece::decode).transpose()?;
+                Ok::<_, Error>(Frames::new(opened, batches, picks, file_first_row, epoch))
+            })
+            .await??;
+        loop {
+            // Credits are never closed. Waiting for room first leaves at most one frame more than the channel holds.
+            if let Ok(credit) = credits.acquire().await {
+                credit.forget();
+            }
+            let Ok(room) = events.reserve().await else {
+                return Ok(summary);
+            };
+            let (returned, frame) = self
+                .pool
+                .run(move || {
+                    let frame = frames.next();
+                    (frames, frame)
+                })
+                .await?;
+            frames = returned;
+            let Some(frame) = frame? else { break };
+            summary.rows += frame.batch.rows as u64;
+            room.send(Ok(ReadEvent::Frame(frame)));
+        }
+        summary.decode_seconds += frames.seconds.0;
+        summary.transform_seconds = frames.seconds.1;
+        self.totals.add(&summary);
+        self.works.add(&request.run, &summary);
+        Ok(summary)
+    }
+
+    /// The picked rows that the plan's row filter keeps: all without one.
+    async fn survivors(
+        &self,
+        job: &Arc<OpenJob>,
+        request: &v1::ReadRequest,
+        picks: Picks,
+        summary: &mut v1::ReadSummary,
+    ) -> Result<Picks, Error> {
+        let Some(filter) = job.program.row_filter() else {
+            return Ok(picks);
+        };
+        let Some(piece) = fetch(job, request, &picks, filter.features(), summary).await? else {
+            return Ok(picks);
+        };
+        let (job, rows) = (job.clone(), request.from_row..request.to_row);
+        let (picks, seconds) = self
+            .pool
+            .run(move || {
+                let started = Instant::now();
+                let filter = job.program.row_filter().expect("it was there just now");
+                let survivors = Survivors::find(filter, piece.decode()?, &picks.decode, &rows)?;
+                let picks = picks.survivors(|row| survivors.keeps(row), job.base_batch_rows());
+                Ok::<_, Error>((picks, started.elapsed().as_secs_f64()))
+            })
+            .await??;
+        summary.decode_seconds += seconds;
+        Ok(picks)
+    }
+
+    fn table(&self, source: &v1::TableSource) -> Result<Table, Error> {
+        let hash = message_hash(source);
+        if let Some(table) = self.tables.get(&hash) {
+            return Ok(table);
+        }
+        let table = Table::open_with(source, self.options.clone())?;
+        self.tables.insert(hash, table.clone());
+        Ok(table)
+    }
+
+    fn bind(&self, plan: v1::Plan, schema: &v1::Schema) -> Result<(v1::Plan, Arc<Layout>), Error> {
+        let bound = Plan::from_proto(plan)?.bind_with(schema, &self.registry)?;
+        let program = Program::compile_with(&bound, &self.registry)?;
+        Ok((bound.to_proto(), program.layout().clone()))
+    }
+}
+
+/// The picked rows of some features, and what they cost added to `summary`; `None` when no rows are picked.
+async fn fetch(
+    job: &OpenJob,
+    request: &v1::ReadRequest,
+    picks: &Picks,
+    features: &Arc<[v1::Feature]>,
+    summary: &mut v1::ReadSummary,
+) -> Result<Option<FetchedPiece>, Error> {
+    if picks.decode.is_empty() {
+        return Ok(None);
+    }
+    let started = Instant::now();
+    let file = request.file.clone();
+    let piece = job.table.fetch(PieceRequest {
+        rows: request.from_row..request.to_row,
+        file: file.ok_or_else(|| Error::request("a read names a file"))?,
+        selection: picks.decode.clone(),
+        features: features.clone(),
+        batch_rows: job.base_batch_rows(),
+    });
+    let piece = piece.await?;
+    let io = piece.io();
+    summary.read_bytes += io.read_bytes;
+    summary.wanted_bytes += io.wanted_bytes;
+    summary.requests += io.requests;
+    summary.retries += io.retries;
+    summary.storage_seconds += started.elapsed().as_secs_f64();
+    Ok(Some(piece))
+}

@@ -1,0 +1,45 @@
+//! A read's first look when the plan has a row filter: the filter's features, and no others, say which picked rows
+//! survive. The rest is read for those only.
+
+use std::ops::Range;
+
+use arrow::{array::BooleanBufferBuilder, buffer::BooleanBuffer};
+use dpp_ops::condition::RowFilter;
+use dpp_table::PieceBatches;
+
+use crate::Error;
+
+/// Which rows of a piece survive.
+pub(crate) struct Survivors {
+    first_row: u64,
+    kept: BooleanBuffer,
+}
+
+impl Survivors {
+    /// Decodes the filter's features at `picked` rows of the piece `rows`.
+    pub(crate) fn find(
+        filter: &RowFilter,
+        batches: PieceBatches,
+        picked: &[Range<u64>],
+        rows: &Range<u64>,
+    ) -> Result<Survivors, Error> {
+        let mut kept = BooleanBufferBuilder::new((rows.end - rows.start) as usize);
+        kept.append_n((rows.end - rows.start) as usize, false);
+        let mut picked = picked.iter().cloned().flatten();
+        for batch in batches {
+            for keeps in &filter.keep(&batch?)? {
+                let row = picked.next().expect("as many rows are decoded as picked");
+                kept.set_bit((row - rows.start) as usize, keeps);
+            }
+        }
+        Ok(Survivors {
+            first_row: rows.start,
+            kept: kept.finish(),
+        })
+    }
+
+    /// Whether a row of the file survives.
+    pub(crate) fn keeps(&self, row: u64) -> bool {
+        self.kept.value((row - self.first_row) as usize)
+    }
+}

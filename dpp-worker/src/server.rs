@@ -1,0 +1,181 @@
+//! The engine behind gRPC: requests become calls, frames become messages whose last field is the frame.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use dpp_proto::{
+    DESCRIPTORS, Faulty as _,
+    listen::{self, Listener},
+    v1::{
+        DescribeRequest, DescribeResponse, OpenJobRequest, OpenJobResponse, ReadRequest,
+        ReadResponse, StatsRequest, StatsResponse,
+        worker_server::{Worker, WorkerServer},
+    },
+};
+use futures::{Stream, StreamExt as _, stream};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Request, Response, Status,
+    transport::{Server, server::UdsConnectInfo},
+};
+
+use crate::{
+    Engine, Error,
+    engine::{Description, ReadEvent},
+};
+
+/// Serves until `shutdown` completes; then readiness goes first, and reads under way may finish.
+///
+/// # Errors
+/// [`listen::Error::Serve`] when the transport fails.
+pub async fn serve(
+    engine: Arc<Engine>,
+    listener: Listener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<WorkerServer<Service>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors were encoded by our own build");
+    let worker = WorkerServer::new(Service { engine })
+        .max_decoding_message_size(MOST_REQUEST_BYTES)
+        .max_encoding_message_size(usize::MAX);
+    let router = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .max_concurrent_streams(MOST_STREAMS)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .add_service(worker)
+        .add_service(health_service)
+        .add_service(reflection);
+    let shutdown = async {
+        shutdown.await;
+        health.set_not_serving::<WorkerServer<Service>>().await;
+    };
+    Ok(listen::serve(router, listener, shutdown, DRAIN).await?)
+}
+
+/// The `Worker` service.
+struct Service {
+    engine: Arc<Engine>,
+}
+
+type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Worker for Service {
+    type DescribeStream = Messages<DescribeResponse>;
+    type ReadStream = Messages<ReadResponse>;
+
+    async fn describe(
+        &self,
+        request: Request<DescribeRequest>,
+    ) -> Result<Response<Self::DescribeStream>, Status> {
+        let DescribeRequest { table, plan } = request.into_inner();
+        let source = table.ok_or_else(|| Status::invalid_argument("describe names a table"))?;
+        let described = self.engine.describe(&source, plan).await.map_err(refuse)?;
+        Ok(Response::new(
+            stream::iter(description_messages(described))
+                .map(Ok)
+                .boxed(),
+        ))
+    }
+
+    async fn open_job(
+        &self,
+        request: Request<OpenJobRequest>,
+    ) -> Result<Response<OpenJobResponse>, Status> {
+        let job = request
+            .into_inner()
+            .job
+            .ok_or_else(|| Status::invalid_argument("open_job carries a job"))?;
+        let job_hash = self.engine.open_job(&job).map_err(refuse)?;
+        Ok(Response::new(OpenJobResponse { job_hash }))
+    }
+
+    async fn read(
+        &self,
+        request: Request<ReadRequest>,
+    ) -> Result<Response<Self::ReadStream>, Status> {
+        let client = client(&request);
+        let events = self
+            .engine
+            .read_for(&client, request.into_inner())
+            .map_err(refuse)?;
+        Ok(Response::new(
+            ReceiverStream::new(events)
+                .map(|event| event.map(read_message).map_err(refuse))
+                .boxed(),
+        ))
+    }
+
+    async fn stats(&self, _: Request<StatsRequest>) -> Result<Response<StatsResponse>, Status> {
+        Ok(Response::new(self.engine.stats()))
+    }
+}
+
+/// Names the connection, or at least the process or the run, that a request came from.
+fn client(request: &Request<ReadRequest>) -> String {
+    let process = || {
+        let connection = request.extensions().get::<UdsConnectInfo>()?;
+        let process = connection.peer_cred?.pid()?;
+        Some(format!("process {process}"))
+    };
+    let address = request.remote_addr().map(|address| address.to_string());
+    let run = || format!("run {}", request.get_ref().run);
+    address.or_else(process).unwrap_or_else(run)
+}
+
+fn read_message(event: ReadEvent) -> ReadResponse {
+    match event {
+        ReadEvent::Frame(frame) => ReadResponse {
+            frame: frame.encode(),
+            summary: None,
+        },
+        ReadEvent::Summary(summary) => ReadResponse {
+            summary: Some(summary),
+            frame: bytes::Bytes::new(),
+        },
+    }
+}
+
+/// The first message carries everything but files; files follow in messages far below gRPC's default limit of 4 MiB.
+fn description_messages(described: Description) -> Vec<DescribeResponse> {
+    let (plan, layout) = described.plan.unzip();
+    let first = DescribeResponse {
+        schema: Some(described.schema),
+        plan,
+        layout: layout
+            .map(|layout| layout.to_json().into())
+            .unwrap_or_default(),
+        snapshot_hash: described.snapshot.hash().to_owned(),
+        files: Vec::new(),
+    };
+    let files = described.snapshot.files().chunks(FILES_PER_MESSAGE);
+    let rest = files.map(|files| DescribeResponse {
+        files: files.to_vec(),
+        ..Default::default()
+    });
+    std::iter::once(first).chain(rest).collect()
+}
+
+fn refuse(error: Error) -> Status {
+    match error {
+        Error::UnknownJob { .. } | Error::Full { .. } => {
+            tracing::debug!(%error, "refused; the client asks again")
+        }
+        _ => tracing::warn!(%error, "refused"),
+    }
+    error.to_status()
+}
+
+const MOST_REQUEST_BYTES: usize = 64 << 20;
+const WINDOW_BYTES: u32 = 16 << 20;
+/// Reads that one trainer may have under way on a connection, and then some: one it needs must never wait for others.
+const MOST_STREAMS: u32 = 16_384;
+const FILES_PER_MESSAGE: usize = 4096;
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Reads under way may finish for this long after a signal.
+const DRAIN: Duration = Duration::from_secs(20);
