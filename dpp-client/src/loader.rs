@@ -1,0 +1,332 @@
+//! The loader: a table and a plan become batches, pass by pass, with a cursor that the trainer saves.
+//!
+//! ```text
+//! open: describe (snapshot, bound plan, layout) ─▶ job ─▶ order
+//! pass: schedule ─▶ reads ─▶ frames ─▶ batches ─▶ bounded queue ─▶ trainer, whose taking moves the cursor
+//! ```
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use dpp_batch::Layout;
+use dpp_proto::{hash::message_hash, v1};
+#[cfg(feature = "embedded")]
+use dpp_worker::engine::KeyProvider;
+
+#[cfg(feature = "embedded")]
+use crate::source::Embedded;
+use crate::{
+    Error, Settings, Stats,
+    assemble::{Assembler, OpenReads, Requests},
+    batch::Origins,
+    cursor::{Cursor, STATE_VERSION, State, lock},
+    memory::{Budget, Sizes, estimate},
+    order::{Order, OrderSettings},
+    pass::Batches,
+    schedule::{Schedule, steps},
+    secret,
+    source::{Description, OpenJob, Remote, Source},
+    standing::Standing,
+    stats::Meter,
+};
+
+/// Where frames come from.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// The engine in this process.
+    #[cfg(feature = "embedded")]
+    OnBox {
+        /// Compute threads; `None`: one a core.
+        threads: Option<usize>,
+        /// Who gives the keys of encrypted tables.
+        keys: Option<Arc<dyn KeyProvider>>,
+    },
+    /// Workers: `host:port,host:port`, `unix:/path` or `fleet://host:port`.
+    Service(String),
+}
+
+impl Place {
+    fn source(
+        self,
+        table: &v1::TableSource,
+        settings: &Settings,
+    ) -> Result<Arc<dyn Source>, Error> {
+        Ok(match self {
+            #[cfg(feature = "embedded")]
+            Place::OnBox { threads, keys } => Arc::new(Embedded::start(threads, keys)?),
+            Place::Service(service) => {
+                secret::refuse(table)?;
+                Arc::new(Remote::new(&service, settings.workers())?)
+            }
+        })
+    }
+}
+
+/// A job and where the trainer stands in it.
+#[derive(Debug)]
+pub struct Loader {
+    settings: Settings,
+    source: Arc<dyn Source>,
+    job: Arc<OpenJob>,
+    described: Description,
+    plan_hash: String,
+    order: Arc<Order>,
+    cursor: Arc<Mutex<Cursor>>,
+    meter: Arc<Meter>,
+}
+
+impl Loader {
+    /// Describes the table, binds the plan and opens the job, at `place`. No rows are read.
+    ///
+    /// Must be called within a tokio runtime, as all of the loader.
+    ///
+    /// # Errors
+    /// Settings that can't be meant, secrets that would travel to workers, and whatever table, plan or workers say.
+    pub async fn open(
+        place: Place,
+        table: v1::TableSource,
+        plan: v1::Plan,
+        settings: Settings,
+    ) -> Result<Loader, Error> {
+        settings.check()?;
+        let source = place.source(&table, &settings)?;
+        Loader::with_source(source, table, plan, settings).await
+    }
+
+    /// As [`Loader::open`], with what another rank's loader [described](Loader::description): the same files and plan,
+    /// without asking storage for them.
+    ///
+    /// # Errors
+    /// As [`Loader::open`].
+    pub async fn open_described(
+        place: Place,
+        table: v1::TableSource,
+        described: Description,
+        settings: Settings,
+    ) -> Result<Loader, Error> {
+        settings.check()?;
+        let source = place.source(&table, &settings)?;
+        Loader::of_job(source, table, described, settings, Instant::now()).await
+    }
+
+    /// As [`Loader::open`], with a source that is already there.
+    ///
+    /// # Errors
+    /// As [`Loader::open`].
+    pub async fn with_source(
+        source: Arc<dyn Source>,
+        mut table: v1::TableSource,
+        plan: v1::Plan,
+        settings: Settings,
+    ) -> Result<Loader, Error> {
+        settings.check()?;
+        let opened = Instant::now();
+        make_absolute(&mut table);
+        let described = source.describe(&table, plan).await?;
+        Loader::of_job(source, table, described, settings, opened).await
+    }
+
+    async fn of_job(
+        source: Arc<dyn Source>,
+        mut table: v1::TableSource,
+        described: Description,
+        settings: Settings,
+        opened: Instant,
+    ) -> Result<Loader, Error> {
+        if described.plan.row_filter.is_some() {
+            let message = "plans with a row filter (where) can't be loaded yet: only read by Engine and workers";
+            return Err(Error::Invalid {
+                message: message.into(),
+            });
+        }
+        make_absolute(&mut table);
+        let plan_hash = message_hash(&described.plan);
+        let job = v1::Job {
+            table: Some(table),
+            snapshot_hash: described.snapshot_hash.clone(),
+            plan: Some(described.plan.clone()),
+        };
+        let run = v1::Run {
+            name: settings.run_name.clone(),
+            ..Default::default()
+        };
+        let mut job = source.open(job, run, described.layout.clone()).await?;
+        if job.run.name.is_empty() {
+            // A run without a name is known by its job.
+            job.run.name = job.job_hash.chars().take(RUN_NAME_CHARS).collect();
+        }
+        let order = Order::new(settings.order(), &described.files)?;
+        settings.ceiling(sizes(&*source, &described, &settings, order.settings()))?;
+        let (cursor, meter) = (Arc::default(), Arc::new(Meter::new(opened)));
+        let standing = Standing::new(
+            job.run.clone(),
+            (settings.rank, settings.world_size),
+            order.rows(),
+            Arc::clone(&cursor),
+            meter.clone(),
+        );
+        source.report(Box::new(move || standing.report()));
+        Ok(Loader {
+            settings,
+            source,
+            job: Arc::new(job),
+            described,
+            plan_hash,
+            order: Arc::new(order),
+            cursor,
+            meter,
+        })
+    }
+
+    /// Names and widths of the batches' tensors.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.described.layout
+    }
+
+    /// The files, the bound plan and its layout: what other ranks need to open the same job.
+    pub fn description(&self) -> &Description {
+        &self.described
+    }
+
+    /// Rows of an epoch, N.
+    pub fn num_rows(&self) -> u64 {
+        self.order.rows()
+    }
+
+    /// Steps of a whole epoch: the same for every rank, exact before any row is read.
+    pub fn num_steps(&self) -> u64 {
+        let share = self.settings.share();
+        steps(self.order.rows(), 0, share.global_batch, share.drop_last)
+    }
+
+    /// Content hash of the files that are read.
+    pub fn snapshot_hash(&self) -> &str {
+        &self.described.snapshot_hash
+    }
+
+    /// Sums since the loader was opened.
+    pub fn stats(&self) -> Stats {
+        self.meter.stats()
+    }
+
+    /// Begins a pass: the rest of the loaded epoch, or the next one.
+    pub fn start_epoch(&mut self) -> Batches {
+        let (pass, epoch, start) = {
+            let mut cursor = lock(&self.cursor);
+            let pass = cursor.begin();
+            (pass, cursor.epoch, cursor.rows_consumed)
+        };
+        self.meter.begin();
+        let origins = Arc::new(Origins {
+            order: self.order.clone(),
+            sequence: Arc::new(self.order.sequence(epoch)),
+            epoch,
+            files: self.described.files.clone(),
+        });
+        let assembler = self.assembler(&origins, start);
+        Batches::start(
+            assembler,
+            origins,
+            self.settings.prefetch_batches,
+            (self.cursor.clone(), pass),
+            self.meter.clone(),
+        )
+    }
+
+    /// Where the trainer stands: what it consumed, not what was prefetched.
+    pub fn state(&self) -> State {
+        let cursor = *lock(&self.cursor);
+        State {
+            version: STATE_VERSION,
+            epoch: cursor.epoch,
+            rows_consumed: cursor.rows_consumed,
+            order: self.order.settings().clone(),
+            order_hash: self.order.hash(self.snapshot_hash()),
+            snapshot_hash: self.snapshot_hash().to_owned(),
+            plan_hash: self.plan_hash.clone(),
+        }
+    }
+
+    /// Goes on from a saved state: the next pass yields exactly the rows that had not been consumed.
+    ///
+    /// The state brings its own lanes and round; world size and batch are this loader's.
+    ///
+    /// # Errors
+    /// [`Error::State`] naming what differs; [`Error::Invalid`] when the state's lanes need more memory than is allowed.
+    pub fn load_state(&mut self, state: &State) -> Result<(), Error> {
+        let order = Order::new(
+            state.settings_for(&self.settings.order())?,
+            &self.described.files,
+        )?;
+        state.check(&order, self.snapshot_hash())?;
+        self.settings.ceiling(self.sizes(order.settings()))?;
+        if state.plan_hash != self.plan_hash {
+            tracing::info!(was = %state.plan_hash, is = %self.plan_hash, "the plan has changed since the state was saved");
+        }
+        self.order = Arc::new(order);
+        lock(&self.cursor).load(state.epoch, state.rows_consumed);
+        Ok(())
+    }
+
+    /// Chooses the epoch of the next pass. The epoch of a loaded state keeps its position; any other starts at 0.
+    pub fn set_epoch(&mut self, epoch: u64) {
+        lock(&self.cursor).set_epoch(epoch);
+    }
+
+    fn sizes(&self, order: &OrderSettings) -> Sizes {
+        sizes(&*self.source, &self.described, &self.settings, order)
+    }
+
+    fn budget(&self) -> Budget {
+        let sizes = self.sizes(self.order.settings());
+        let ceiling = self.settings.ceiling(sizes);
+        Budget::new(ceiling.expect("checked when the order was set"), sizes)
+    }
+
+    fn assembler(&self, origins: &Origins, start: u64) -> Assembler {
+        let share = self.settings.share();
+        let batch_rows = share.global_batch.div_ceil(share.world_size);
+        Assembler {
+            schedule: Schedule::new(self.order.clone(), origins.sequence.clone(), share, start)
+                .of_child(self.settings.child),
+            requests: Requests {
+                order: self.order.clone(),
+                epoch: origins.epoch,
+                files: self.described.files.clone(),
+                job_hash: self.job.job_hash.clone(),
+                run_name: self.job.run.name.clone(),
+            },
+            source: self.source.clone(),
+            job: self.job.clone(),
+            meter: self.meter.clone(),
+            budget: self.budget(),
+            rows_ahead: batch_rows * (self.settings.prefetch_batches as u64 + 1),
+            open: OpenReads::default(),
+        }
+    }
+}
+
+/// What a pass can't do without, as far as the plan tells.
+fn sizes(
+    source: &dyn Source,
+    described: &Description,
+    settings: &Settings,
+    order: &OrderSettings,
+) -> Sizes {
+    let window = source.window_bytes();
+    estimate(&described.layout, order, &settings.share(), window)
+}
+
+/// A relative path means one thing to the trainer and another to a worker.
+fn make_absolute(table: &mut v1::TableSource) {
+    if !table.url.contains("://")
+        && let Ok(path) = std::path::absolute(&table.url)
+    {
+        table.url = path.display().to_string();
+    }
+}
+
+/// Enough of a job's hash to tell runs apart.
+const RUN_NAME_CHARS: usize = 12;

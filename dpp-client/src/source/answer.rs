@@ -1,0 +1,142 @@
+//! One worker's answer to a read, and the race with a second worker when the first is far slower than the others.
+//!
+//! Only a read that the batch being made waits for is worth doing twice. A worker that lost a race is under suspicion:
+//! its other reads race too, and nobody asks it until it has answered something short.
+
+use std::time::Instant;
+
+use dpp_proto::v1;
+use tonic::{Status, Streaming};
+
+use super::{
+    Credits,
+    workers::{Chosen, Workers},
+};
+
+/// What one worker sends of a read.
+pub(super) struct Answer {
+    pub(super) chosen: Chosen,
+    /// Rows of the read that came before its first.
+    pub(super) base: u64,
+    request: v1::ReadRequest,
+    messages: Option<Streaming<v1::ReadResponse>>,
+    /// Whether it has sent something.
+    has_begun: bool,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// That the worker has begun.
+    Opened,
+    /// Its next message, of which there is none with [`Wanted::Opened`].
+    Message,
+}
+
+/// How often a read was asked for again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Repeats {
+    /// At another worker, after one had broken off.
+    pub failovers: u64,
+    /// At a second worker, while the first was far slower than the others.
+    pub hedges: u64,
+    /// Hedges that were faster.
+    pub hedges_won: u64,
+}
+
+impl Answer {
+    /// Nothing is sent yet.
+    pub(super) fn of(chosen: Chosen, request: v1::ReadRequest, base: u64) -> Answer {
+        Answer {
+            chosen,
+            base,
+            request,
+            messages: None,
+            has_begun: false,
+        }
+    }
+
+    async fn advance(&mut self, wanted: Wanted) -> Result<Option<v1::ReadResponse>, Status> {
+        let messages = match &mut self.messages {
+            Some(messages) => messages,
+            none => {
+                let opened = self
+                    .chosen
+                    .client
+                    .clone()
+                    .read(self.request.clone())
+                    .await?;
+                self.chosen.answered();
+                none.insert(opened.into_inner())
+            }
+        };
+        if wanted == Wanted::Opened {
+            return Ok(None);
+        }
+        let message = messages.message().await?;
+        self.has_begun = true;
+        Ok(message)
+    }
+}
+
+/// What `answer` sends next, or, when it is far slower than others, what another worker sends of `rest`: then `answer`
+/// is that worker's. Cancelling it before it opened asks again.
+pub(super) async fn race(
+    workers: &Workers,
+    credits: &Credits,
+    answer: &mut Answer,
+    wanted: Wanted,
+    rest: impl FnOnce() -> (v1::ReadRequest, u64),
+    repeats: &mut Repeats,
+) -> Result<Option<v1::ReadResponse>, Status> {
+    let (asked, is_first) = (Instant::now(), !answer.has_begun);
+    let (address, mut suspicion) = (answer.chosen.address.clone(), answer.chosen.suspicion());
+    let (message, second) = {
+        let first = answer.advance(wanted);
+        tokio::pin!(first);
+        let is_suspect = tokio::select! {
+            biased;
+            message = &mut first => {
+                if wanted == Wanted::Message {
+                    workers.pace().note(is_first, asked.elapsed());
+                }
+                return message;
+            }
+            () = suspicion.raised() => true,
+            () = waited_too_long(workers, credits, is_first) => false,
+        };
+        let (request, base) = rest();
+        let file = request.file.as_ref().map_or("", |file| &file.path);
+        let other = workers.choose_beside(&address, file);
+        let Some(other) = other.filter(|_| is_suspect || workers.pace().spend()) else {
+            return first.await;
+        };
+        let mut second = Answer::of(other, request, base);
+        repeats.hedges += 1;
+        tokio::select! {
+            message = &mut first => return message,
+            message = second.advance(wanted) => match message {
+                Ok(message) => (message, second),
+                Err(_) => {
+                    second.chosen.failed();
+                    return first.await;
+                }
+            },
+        }
+    };
+    repeats.hedges_won += 1;
+    let slow = std::mem::replace(answer, second);
+    tracing::warn!(
+        worker = %slow.chosen.address, waited_seconds = asked.elapsed().as_secs_f64(), other = %answer.chosen.address,
+        "a worker is far slower than the others: going on elsewhere until it answers"
+    );
+    slow.chosen.is_too_slow();
+    Ok(message)
+}
+
+/// Completes when the batch being made has waited for this read for longer than reads take.
+async fn waited_too_long(workers: &Workers, credits: &Credits, is_first: bool) {
+    credits.needed().await;
+    let limit = workers.pace().too_long(is_first);
+    tokio::time::sleep(limit).await;
+}

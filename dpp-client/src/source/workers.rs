@@ -1,0 +1,402 @@
+//! The workers a client knows: from a list, or from the fleet, which is asked again and again.
+//!
+//! A worker that failed is left alone for a moment, longer each time; one that was far slower than the others until it
+//! has answered something short. Connections are made when first used.
+
+use std::{
+    collections::HashMap,
+    fmt::{self, Debug},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use dpp_proto::{
+    listen::Address,
+    v1::{
+        ListWorkersRequest, ListWorkersResponse, StatsRequest, fleet_client::FleetClient,
+        worker_client::WorkerClient,
+    },
+};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use tonic::transport::{Channel, Endpoint};
+
+use super::{
+    Reports,
+    pace::Pace,
+    patience::said,
+    route::{Candidate, route},
+};
+use crate::Error;
+
+/// How a client deals with its workers.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerSettings {
+    /// How long reads wait for a worker that answers before they fail.
+    pub worker_timeout: Duration,
+    /// How long a worker may be silent in the middle of a read before another is asked.
+    pub silence_timeout: Duration,
+}
+
+impl Default for WorkerSettings {
+    /// A minute to replace a lost fleet; half a minute of silence is longer than any frame takes.
+    fn default() -> WorkerSettings {
+        WorkerSettings {
+            worker_timeout: Duration::from_secs(60),
+            silence_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The workers that may be asked.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    service: String,
+    known: Arc<Known>,
+    refresh: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Known {
+    workers: Mutex<HashMap<String, Worker>>,
+    pace: Mutex<Pace>,
+    /// What the fleet's last answer lacked, if anything.
+    fleet_trouble: Mutex<Option<String>>,
+    /// Somebody new is there, or somebody may be asked again.
+    changed: Notify,
+    /// How the trainer fares, once its loader is open.
+    reports: OnceLock<Reports>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    client: WorkerClient<Channel>,
+    load: usize,
+    failures: u32,
+    rest_until: Option<Instant>,
+    /// Whether it was far slower than the others, and has not answered since.
+    is_suspect: watch::Sender<bool>,
+}
+
+/// Tells when a worker comes under suspicion.
+pub(super) struct Suspicion(watch::Receiver<bool>);
+
+/// A worker chosen for one attempt. Dropping it ends the attempt.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) address: String,
+    pub(crate) client: WorkerClient<Channel>,
+    is_suspect: watch::Sender<bool>,
+    known: Arc<Known>,
+}
+
+impl Workers {
+    /// Parses a service: `host:port,host:port`, `unix:/path` or `fleet://host:port`. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the part that is no address.
+    pub(crate) fn parse(service: &str) -> Result<Workers, Error> {
+        let known = Arc::new(Known::default());
+        let refresh = match service.strip_prefix("fleet://") {
+            Some(fleet) => Some(tokio::spawn(follow_fleet(endpoint(fleet)?, known.clone()))),
+            None => {
+                for address in service.split(',').map(str::trim) {
+                    known
+                        .lock()
+                        .insert(address.to_owned(), Worker::at(endpoint(address)?));
+                }
+                None
+            }
+        };
+        Ok(Workers {
+            service: service.to_owned(),
+            known,
+            refresh,
+        })
+    }
+
+    /// Tells the fleet, if there is one, how the trainer fares. The first loader of several on one source speaks.
+    pub(crate) fn report(&self, reports: Reports) {
+        // A second one is dropped.
+        _ = self.known.reports.set(reports);
+    }
+
+    /// What the user gave.
+    pub(crate) fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// How many are known.
+    pub(crate) fn count(&self) -> usize {
+        self.known.lock().len()
+    }
+
+    /// The worker to ask for `file`; `None` when nobody may be asked right now.
+    pub(crate) fn choose(&self, file: &str) -> Option<Chosen> {
+        self.choose_beside("", file)
+    }
+
+    /// As [`Workers::choose`], and not the worker at `address`.
+    pub(super) fn choose_beside(&self, address: &str, file: &str) -> Option<Chosen> {
+        let mut workers = self.known.lock();
+        let now = Instant::now();
+        let rested: Vec<_> = workers
+            .iter()
+            .filter(|(other, worker)| *other != address && worker.may_be_asked(now))
+            .map(|(address, worker)| Candidate {
+                address,
+                load: worker.load,
+            })
+            .collect();
+        let address = rested[route(file, &rested)?].address.to_owned();
+        let worker = workers.get_mut(&address).expect("it is a candidate");
+        worker.load += 1;
+        Some(Chosen {
+            client: worker.client.clone(),
+            is_suspect: worker.is_suspect.clone(),
+            address,
+            known: self.known.clone(),
+        })
+    }
+
+    /// What reads have waited.
+    pub(super) fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.known
+            .pace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nobody may be known: what the fleet last said, if there is one.
+    pub(crate) fn trouble(&self) -> String {
+        let trouble = self.known.fleet_trouble.lock();
+        let trouble = trouble.unwrap_or_else(PoisonError::into_inner).clone();
+        trouble.unwrap_or_else(|| "no worker is known yet".to_owned())
+    }
+
+    /// Completes when a worker has become known or has rested, or after a short while.
+    pub(crate) async fn changed(&self) {
+        _ = tokio::time::timeout(LOOK_AGAIN, self.known.changed.notified()).await;
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if let Some(refresh) = &self.refresh {
+            refresh.abort();
+        }
+    }
+}
+
+impl Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known")
+            .field("workers", &self.workers)
+            .field("fleet_trouble", &self.fleet_trouble)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Known {
+    /// Workers stay consistent between calls, so a panic elsewhere does not spoil them.
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Worker>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self
+            .fleet_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+impl Worker {
+    fn at(endpoint: Endpoint) -> Worker {
+        let channel = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .connect_lazy();
+        let client = WorkerClient::new(channel)
+            .max_decoding_message_size(usize::MAX)
+            .max_encoding_message_size(usize::MAX);
+        Worker {
+            client,
+            load: 0,
+            failures: 0,
+            rest_until: None,
+            is_suspect: watch::Sender::new(false),
+        }
+    }
+
+    fn may_be_asked(&self, now: Instant) -> bool {
+        !*self.is_suspect.borrow() && self.rest_until.is_none_or(|until| until <= now)
+    }
+}
+
+impl Suspicion {
+    /// Completes once the worker is under suspicion.
+    pub(super) async fn raised(&mut self) {
+        if self.0.wait_for(|is_suspect| *is_suspect).await.is_err() {
+            std::future::pending::<()>().await; // the worker is forgotten: nobody will say so any more
+        }
+    }
+}
+
+impl Chosen {
+    /// The worker answered: its failures are forgiven.
+    pub(crate) fn answered(&self) {
+        if let Some(worker) = self.known.lock().get_mut(&self.address) {
+            (worker.failures, worker.rest_until) = (0, None);
+        }
+    }
+
+    /// The worker failed: it is left alone for a moment, longer each time.
+    pub(crate) fn failed(&self) {
+        if let Some(worker) = self.known.lock().get_mut(&self.address) {
+            worker.failures += 1;
+            let rest = FIRST_REST * 2u32.saturating_pow(worker.failures.min(6) - 1);
+            worker.rest_until = Some(Instant::now() + rest);
+        }
+    }
+
+    /// Tells when the worker comes under suspicion.
+    pub(super) fn suspicion(&self) -> Suspicion {
+        Suspicion(self.is_suspect.subscribe())
+    }
+
+    /// The worker was far slower than another: nobody asks it until it has answered something short.
+    pub(super) fn is_too_slow(&self) {
+        if !self.is_suspect.send_replace(true) {
+            let (client, known) = (self.client.clone(), Arc::downgrade(&self.known));
+            tokio::spawn(ask_until_it_answers(client, self.is_suspect.clone(), known));
+        }
+    }
+}
+
+impl Drop for Chosen {
+    fn drop(&mut self) {
+        if let Some(worker) = self.known.lock().get_mut(&self.address) {
+            worker.load = worker.load.saturating_sub(1);
+        }
+    }
+}
+
+/// Lifts the suspicion from a worker when it answers, as long as somebody knows workers.
+async fn ask_until_it_answers(
+    mut client: WorkerClient<Channel>,
+    is_suspect: watch::Sender<bool>,
+    known: Weak<Known>,
+) {
+    loop {
+        tokio::time::sleep(SUSPECT_REST).await;
+        let Some(known) = known.upgrade() else { return };
+        let mut request = tonic::Request::new(StatsRequest {});
+        request.set_timeout(CONNECT_TIMEOUT);
+        let answer = tokio::time::timeout(CONNECT_TIMEOUT, client.stats(request)).await;
+        if matches!(answer, Ok(Ok(_))) {
+            is_suspect.send_replace(false);
+            known.changed.notify_waiters();
+            return;
+        }
+    }
+}
+
+/// Keeps the known workers those of the fleet, and tells it how the trainer fares. When it does not answer, those
+/// already known stay.
+async fn follow_fleet(fleet: Endpoint, known: Arc<Known>) {
+    let mut client = FleetClient::new(fleet.connect_timeout(CONNECT_TIMEOUT).connect_lazy());
+    let (mut answered, mut known_version, mut wait) = (true, 0, REFRESH);
+    loop {
+        let mut request = tonic::Request::new(ListWorkersRequest {
+            known_version,
+            report: known.reports.get().map(|report| report()),
+        });
+        request.set_timeout(CONNECT_TIMEOUT);
+        match client.list_workers(request).await {
+            Ok(response) => {
+                answered = true;
+                let response = response.into_inner();
+                wait = Duration::from_millis(response.next_after_ms.into());
+                if !response.unchanged {
+                    known_version = response.version;
+                    learn(&known, response);
+                }
+            }
+            Err(status) => {
+                known.set_trouble(Some(format!(
+                    "the fleet does not answer: {}",
+                    said(&status)
+                )));
+                if std::mem::replace(&mut answered, false) {
+                    tracing::warn!(%status, "the fleet does not answer; going on with the workers known");
+                }
+                // Whoever answers next may be another, which says everything anew.
+                known_version = 0;
+            }
+        }
+        // Who has no worker yet, or no fleet, looks again soon.
+        let nobody = known.lock().is_empty();
+        let longest = if nobody { REFRESH } else { LONGEST_REFRESH };
+        tokio::time::sleep(wait.clamp(SHORTEST_REFRESH, longest)).await;
+    }
+}
+
+fn learn(known: &Known, response: ListWorkersResponse) {
+    let addresses: Vec<String> = response
+        .workers
+        .into_iter()
+        .map(|worker| worker.address)
+        .collect();
+    if addresses.is_empty() {
+        known.set_trouble(Some("the fleet knows no worker".to_owned()));
+    } else {
+        known.set_trouble(None);
+        replace(known, addresses);
+    }
+}
+
+fn replace(known: &Known, addresses: Vec<String>) {
+    let mut workers = known.lock();
+    workers.retain(|address, worker| addresses.contains(address) || worker.load > 0);
+    for address in addresses {
+        if !workers.contains_key(&address)
+            && let Ok(endpoint) = endpoint(&address)
+        {
+            workers.insert(address, Worker::at(endpoint));
+        }
+    }
+    drop(workers);
+    known.changed.notify_waiters();
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, Error> {
+    let parsed = address
+        .parse::<Address>()
+        .and_then(|address| address.endpoint());
+    parsed.map_err(|error| {
+        Error::invalid(format!(
+            "service: {error}; or fleet://host:port, or several addresses with commas"
+        ))
+    })
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// What a read may have on the wire before it is admitted: enough for 10 Gbit/s at a millisecond.
+pub(super) const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// Streams bound themselves. A bound over all of them would let reads that nobody takes from yet, which fill it,
+/// hold up for ever the one that everybody waits for.
+const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
+const REFRESH: Duration = Duration::from_secs(1);
+const SHORTEST_REFRESH: Duration = Duration::from_millis(100);
+const LONGEST_REFRESH: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long a worker under suspicion is left alone before it is asked whether it is well.
+const SUSPECT_REST: Duration = Duration::from_secs(1);
+const FIRST_REST: Duration = Duration::from_millis(100);
