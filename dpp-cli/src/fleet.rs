@@ -1,0 +1,128 @@
+//! `dpp fleet`: look at a running fleet, and send workers away.
+
+mod table;
+
+use std::{
+    io::{IsTerminal as _, Write as _, stdout},
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use dpp_fleet::client::Client;
+
+use crate::{error::Error, output};
+
+#[derive(Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Task {
+    /// Runs, workers, how many are required and why; again every two seconds on a terminal
+    #[command(after_help = TOP_EXAMPLES)]
+    Top(Top),
+    /// Ask workers to finish their reads and leave
+    #[command(after_help = DRAIN_EXAMPLES)]
+    Drain(Drain),
+}
+
+#[derive(Args)]
+pub(crate) struct Fleet {
+    /// The fleet, as fleet://host:port
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DPP_FLEET",
+        default_value = "fleet://127.0.0.1:7400"
+    )]
+    fleet: String,
+
+    /// One JSON line instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Top {
+    #[command(flatten)]
+    fleet: Fleet,
+
+    /// Once, also on a terminal
+    #[arg(long)]
+    once: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Drain {
+    #[command(flatten)]
+    fleet: Fleet,
+
+    /// Ids or addresses, as `dpp fleet top` shows them
+    #[arg(required = true, value_name = "WORKER")]
+    workers: Vec<String>,
+}
+
+impl Task {
+    pub(crate) fn run(self) -> Result<(), Error> {
+        let runtime = crate::runtime()?;
+        match self {
+            Task::Top(top) => runtime.block_on(show(top)),
+            Task::Drain(asked) => runtime.block_on(drain(asked)),
+        }
+    }
+}
+
+async fn show(top: Top) -> Result<(), Error> {
+    let mut client = Client::new(&top.fleet.fleet)?;
+    let again = stdout().is_terminal() && !top.once && !top.fleet.json;
+    loop {
+        let status = client.status().await?;
+        if top.fleet.json {
+            return output::json(&status);
+        }
+        let table = table::of(&status);
+        if !again {
+            return output::text(&table);
+        }
+        // Home, and whatever was there before is erased.
+        output::text(&format!("\x1b[H\x1b[2J{table}"))?;
+        stdout()
+            .flush()
+            .map_err(|source| Error::Output { source })?;
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn drain(asked: Drain) -> Result<(), Error> {
+    let drained = Client::new(&asked.fleet.fleet)?
+        .drain(asked.workers)
+        .await?;
+    if asked.fleet.json {
+        output::json(&drained)?;
+    } else {
+        for address in &drained.draining {
+            output::text(&format!("{address} is asked to leave"))?;
+        }
+    }
+    if drained.unknown.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::NoSuchWorker {
+            workers: drained.unknown.join(", "),
+        })
+    }
+}
+
+const AGAIN: Duration = Duration::from_secs(2);
+
+const EXAMPLES: &str = "\
+Examples:
+  dpp fleet top --fleet fleet://fleet:7400
+  dpp fleet drain 10.0.0.7:7401";
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  dpp fleet top
+  dpp fleet top --fleet fleet://fleet:7400 --json";
+
+const DRAIN_EXAMPLES: &str = "\
+Examples:
+  dpp fleet drain 10.0.0.7:7401
+  dpp fleet drain --fleet fleet://fleet:7400 10.0.0.7:7401 10.0.0.8:7401";

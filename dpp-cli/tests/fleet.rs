@@ -1,0 +1,239 @@
+//! A fleet with real workers and a real run: it starts and stops workers, is looked at, killed and restarted.
+#![expect(clippy::unwrap_used, reason = "a test's own functions may panic too")]
+
+mod dpp;
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::dpp::{command, dpp, text};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const FAST: &str = "--heartbeat-seconds 0.2 --scale-down-seconds 1";
+const PLAN: &str = r#"{"nodes": [
+    {"pattern": "f_*"}, {"op": "fill_null", "inputs": [0], "value": 0.0}, {"op": "log1p", "inputs": [1]},
+    {"pattern": "id_*"}, {"op": "sigrid_hash", "inputs": [3], "salt": 0, "max_value": 10000},
+    {"feature": "label"}],
+  "dense": [{"node": 2}], "sparse": [{"node": 4}], "labels": [{"name": "label", "node": 5}]}"#;
+
+/// A child that is killed when the test ends, however it ends.
+struct Service {
+    child: Child,
+    address: String,
+}
+
+impl Service {
+    fn start(line: &str) -> Service {
+        let mut child = command(line).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut said)
+            .unwrap();
+        let address = said.trim().rsplit(' ').next().unwrap().to_owned();
+        Service { child, address }
+    }
+
+    fn fleet(address: &str, more: &str) -> Service {
+        Service::start(&format!("serve fleet --listen {address} {FAST} {more}"))
+    }
+
+    fn status(&self) -> Value {
+        let output = dpp(&format!(
+            "fleet top --json --fleet fleet://{}",
+            self.address
+        ));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// The first status for which `holds`.
+    fn wait(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status();
+            if holds(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "not {what}: {status}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.address.clone()
+    }
+
+    fn terminate(&mut self) {
+        signal("TERM", self.child.id());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal(name: &str, id: u32) {
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &id.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+fn workers(status: &Value) -> usize {
+    status["workers"].as_array().unwrap().len()
+}
+
+/// A table and its plan.
+fn job() -> (TempDir, String) {
+    let folder = TempDir::new().unwrap();
+    let (table, plan) = (folder.path().join("table"), folder.path().join("plan.json"));
+    let made = dpp(&format!(
+        "table synth {} --rows 20000 --files 5 --row-group-rows 2000 --dense 4 --sparse 6",
+        table.display()
+    ));
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    fs::write(&plan, PLAN).unwrap();
+    let line = format!(
+        "run --json --batch-size 500 --table {} --plan {}",
+        table.display(),
+        plan.display()
+    );
+    (folder, line)
+}
+
+fn checksum(output: &std::process::Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    report["checksum"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn local_workers_come_with_a_run_and_go_after_it() {
+    let (_folder, run) = job();
+    let expected = checksum(&dpp(&run));
+    let mut fleet = Service::fleet("127.0.0.1:0", "--local-workers 0..2 -- --threads 1");
+    let status = fleet.wait("known", |status| status["scale"]["required_workers"] == 0);
+    assert_eq!(status["scale"]["verdict"], "idle");
+    assert_eq!(workers(&status), 0);
+    let service = format!("--service fleet://{}", fleet.address);
+    assert_eq!(checksum(&dpp(&format!("{run} {service}"))), expected);
+    fleet.wait("empty again", |status| workers(status) == 0);
+    fleet.terminate();
+}
+
+#[test]
+fn a_local_worker_that_is_killed_is_replaced_and_all_leave_with_the_fleet() {
+    let mut fleet = Service::fleet("127.0.0.1:0", "--local-workers 2..2 -- --threads 1");
+    let first = fleet.wait("two workers", |status| workers(status) == 2);
+    let ids = |status: &Value| -> Vec<u32> {
+        let workers = status["workers"].as_array().unwrap().iter();
+        let id = |worker: &Value| {
+            worker["worker_id"]
+                .as_str()?
+                .rsplit_once('#')?
+                .1
+                .parse()
+                .ok()
+        };
+        workers.map(|worker| id(worker).unwrap()).collect()
+    };
+    let before = ids(&first);
+    std::thread::sleep(Duration::from_secs(2)); // one that dies younger is replaced later
+    signal("KILL", before[0]);
+    let after = fleet.wait("a new one", |status| {
+        let now = ids(status);
+        now.len() == 2 && now.iter().any(|id| !before.contains(id))
+    });
+    fleet.terminate();
+    for id in ids(&after) {
+        let alive = fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        assert!(!alive.contains("worker"), "{alive}");
+    }
+}
+
+#[test]
+fn a_fleet_killed_in_mid_run_is_noticed_by_nobody() {
+    let (_folder, run) = job();
+    let fleet = Service::fleet("127.0.0.1:0", "");
+    let worker = format!(
+        "serve worker --listen 127.0.0.1:0 --fleet fleet://{} --threads 1",
+        fleet.address
+    );
+    let _workers = [Service::start(&worker), Service::start(&worker)];
+    let line = format!("{run} --epochs 40 --service fleet://{}", fleet.address);
+    let running = command(&line)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    fleet.wait("a run under way", |status| {
+        status["runs"][0]["rows_per_second"]
+            .as_f64()
+            .is_some_and(|rate| rate > 0.0)
+    });
+    let address = fleet.kill();
+    let fleet = Service::fleet(&address, "");
+    let status = fleet.status();
+    assert!(status["scale"]["required_workers"].is_null(), "{status}");
+    fleet.wait("both workers back", |status| workers(status) == 2);
+    let known = fleet.wait("known", |status| {
+        !status["scale"]["required_workers"].is_null()
+    });
+    assert!(
+        known["scale"]["required_workers"].as_u64().unwrap() >= 2,
+        "scaled in: {known}"
+    );
+    let output = running.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["rows"], 40 * 20_000);
+}
+
+#[test]
+fn workers_of_a_killed_fleet_are_known_to_the_next_and_leave_when_asked() {
+    let fleet = Service::fleet("127.0.0.1:0", "--local-workers 1..1 -- --threads 1");
+    fleet.wait("one worker", |status| workers(status) == 1);
+    let address = fleet.kill();
+    let fleet = Service::fleet(&address, "--local-workers 0..1");
+    fleet.wait("the old worker", |status| workers(status) == 1);
+    fleet.wait("nobody", |status| workers(status) == 0);
+}
+
+#[test]
+fn top_is_a_table_and_drain_says_whom_it_does_not_know() {
+    let fleet = Service::fleet("127.0.0.1:0", "");
+    let at = format!("--fleet fleet://{}", fleet.address);
+    let mut worker = Service::start(&format!(
+        "serve worker --listen 127.0.0.1:0 --fleet fleet://{}",
+        fleet.address
+    ));
+    let shown = text(&dpp(&format!("fleet top {at}")).stdout);
+    assert!(
+        shown.contains("required workers") && shown.contains(&worker.address),
+        "{shown}"
+    );
+    let output = dpp(&format!("fleet drain {at} {} nobody", worker.address));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stdout).contains(&worker.address));
+    assert!(
+        text(&output.stderr).contains("no worker nobody"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(worker.child.wait().unwrap().success());
+    let output = dpp("fleet top --fleet fleet://127.0.0.1:1");
+    assert_eq!(output.status.code(), Some(75), "{}", text(&output.stderr));
+}

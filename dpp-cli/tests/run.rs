@@ -1,0 +1,196 @@
+//! `dpp run` end to end: a synthetic table, on-box and through worker processes found by a fleet.
+#![expect(clippy::unwrap_used, reason = "a test's own functions may panic too")]
+
+mod dpp;
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::dpp::{command, dpp, text};
+
+const ROWS: u64 = 6001;
+
+/// A table, a plan for it, and the folder that holds both.
+struct Job {
+    folder: TempDir,
+    plan: PathBuf,
+}
+
+impl Job {
+    fn new() -> Job {
+        let folder = TempDir::new().unwrap();
+        let table = folder.path().join("table");
+        let shape = "--files 5 --row-group-rows 700 --dense 4 --sparse 6";
+        let made = dpp(&format!(
+            "table synth {} --rows {ROWS} {shape}",
+            table.display()
+        ));
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        let plan = folder.path().join("plan.json");
+        fs::write(&plan, PLAN).unwrap();
+        Job { folder, plan }
+    }
+
+    fn line(&self, more: &str) -> String {
+        let table = self.folder.path().join("table");
+        format!(
+            "run --table {} --plan {} {more}",
+            table.display(),
+            self.plan.display()
+        )
+    }
+
+    fn report(&self, more: &str) -> Value {
+        let output = dpp(&self.line(&format!("--json {more}")));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+#[test]
+fn every_row_comes_once_and_the_report_says_so() {
+    let job = Job::new();
+    let report = job.report("--batch-size 500");
+    assert_eq!(
+        (&report["rows"], &report["steps"]),
+        (&ROWS.into(), &13.into())
+    );
+    assert_eq!(report["checksum"].as_str().unwrap().len(), 16);
+    assert!(report["rows_per_second"].as_f64().unwrap() > 0.0);
+    assert_eq!(
+        job.report("--batch-size 500 --threads 1")["checksum"],
+        report["checksum"]
+    );
+    assert_ne!(
+        job.report("--batch-size 499")["checksum"],
+        report["checksum"]
+    );
+    let twice = job.report("--batch-size 500 --epochs 2");
+    assert_eq!(twice["rows"], 2 * ROWS);
+    let short = job.report("--batch-size 500 --epochs 2 --max-steps 14");
+    assert_eq!(
+        (&short["steps"], &short["rows"]),
+        (&14.into(), &(ROWS + 500).into())
+    );
+    let output = dpp(&job.line("--batch-size 500"));
+    let lines = text(&output.stdout);
+    assert!(lines.contains("6,001 in 13 steps"), "{lines}");
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn ranks_share_the_rows() {
+    let job = Job::new();
+    let rows = |rank| {
+        let report = job.report(&format!("--batch-size 500 --world-size 3 --rank {rank}"));
+        assert_eq!(report["steps"], 5);
+        report["rows"].as_u64().unwrap()
+    };
+    assert_eq!((0..3).map(rows).sum::<u64>(), ROWS);
+}
+
+#[test]
+fn workers_found_by_the_fleet_deliver_the_same_tensors() {
+    let job = Job::new();
+    let fleet = Service::start("serve fleet --listen 127.0.0.1:0 --heartbeat-seconds 0.2");
+    let on_box = job.report("--batch-size 500");
+    let worker = format!(
+        "serve worker --listen 127.0.0.1:0 --fleet fleet://{}",
+        fleet.address
+    );
+    let first = Service::start(&worker);
+    let direct = job.report(&format!("--batch-size 500 --service {}", first.address));
+    assert_eq!(direct["checksum"], on_box["checksum"]);
+    let _second = Service::start(&worker);
+    let found = job.report(&format!(
+        "--batch-size 500 --service fleet://{}",
+        fleet.address
+    ));
+    assert_eq!(found["checksum"], on_box["checksum"]);
+}
+
+#[test]
+fn workers_that_do_not_answer_are_worth_trying_again() {
+    let job = Job::new();
+    let address = "127.0.0.1:1";
+    let output = dpp(&job.line(&format!("--service {address} --worker-timeout-seconds 1")));
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(75), "{message}");
+    let error = message
+        .lines()
+        .find(|line| line.starts_with("dpp: error: "));
+    assert!(error.unwrap().contains(address), "{message}");
+}
+
+#[test]
+fn wrong_questions_say_what_is_wrong() {
+    let job = Job::new();
+    for (more, status, named) in [
+        ("--batch-size 0", 2, "batch_size"),
+        ("--rank 3 --world-size 2", 2, "rank 3"),
+        ("--service nonsense", 2, "nonsense"),
+    ] {
+        let output = dpp(&job.line(more));
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{message}");
+        assert!(
+            message.contains(named) && message.lines().count() == 1,
+            "{message}"
+        );
+    }
+    fs::write(&job.plan, PLAN.replace("\"label\"", "\"lable\"")).unwrap();
+    let output = dpp(&job.line(""));
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(
+        message.contains("lable") && message.lines().count() == 1,
+        "{message}"
+    );
+    fs::write(&job.plan, "{").unwrap();
+    assert_eq!(dpp(&job.line("")).status.code(), Some(2));
+    let missing = dpp("run --table /no/table --plan /no/plan.json");
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).contains("/no/plan.json"));
+}
+
+const PLAN: &str = r#"{"nodes": [
+    {"pattern": "f_*"}, {"op": "fill_null", "inputs": [0], "value": 0.0}, {"op": "log1p", "inputs": [1]},
+    {"pattern": "id_*"}, {"op": "sigrid_hash", "inputs": [3], "salt": 0, "max_value": 10000},
+    {"feature": "seq_0"}, {"op": "first_x", "inputs": [5], "n": 20},
+    {"feature": "label"}, {"feature": "request_id"}, {"row_id": true}],
+  "dense": [{"node": 2}], "sparse": [{"node": 4}, {"name": "seq_0", "node": 6}],
+  "labels": [{"name": "label", "node": 7}],
+  "extras": [{"name": "request_id", "node": 8}, {"name": "row_id", "node": 9}]}"#;
+
+/// A service that is killed when the test ends, however it ends.
+struct Service {
+    child: Child,
+    address: String,
+}
+
+impl Service {
+    fn start(line: &str) -> Service {
+        let mut command = command(line);
+        command.env("DPP_LOG", "error").stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.as_mut().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit(' ').next().unwrap().to_owned();
+        Service { child, address }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
