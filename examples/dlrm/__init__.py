@@ -1,0 +1,1 @@
+"""The demo's parts, in the order data flows: job, services, model, training, report."""
