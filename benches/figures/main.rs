@@ -1,0 +1,73 @@
+//! Figures of the whole: each prints one JSON line, with what was asked and the machine it ran on.
+//!
+//! Compare within one run, interleaved, by rows per CPU-second: wall time on a shared machine is noise.
+
+#![expect(clippy::print_stdout, reason = "printing figures is what it does")]
+#![expect(clippy::print_stderr, reason = "a binary's last words")]
+
+mod autoscale;
+mod flatten;
+mod machine;
+mod reorder;
+mod rows;
+mod s3;
+mod slow_store;
+mod usage;
+mod wide;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use dpp_proto::Faulty as _;
+
+/// Measures dpp; every figure is one JSON line.
+#[derive(Parser)]
+#[command(name = "figures", version, after_help = EXAMPLES)]
+struct Command {
+    #[command(subcommand)]
+    figure: Figure,
+}
+
+#[derive(Subcommand)]
+enum Figure {
+    /// Rows per CPU-second of a table and plan, on-box or through workers
+    Rows(rows::Arguments),
+    /// How well the number of workers follows demand, simulated
+    Autoscale(autoscale::Arguments),
+    /// Map layout against flattened columns, and pyarrow on the map
+    Flatten(flatten::Arguments),
+    /// Features in the order of usage against stored order, through a slow store
+    Reorder(reorder::Arguments),
+    /// Cost of opening files of many columns
+    Wide(wide::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let measured = match Command::parse().figure {
+        Figure::Rows(arguments) => rows::measure(arguments).await,
+        Figure::Autoscale(arguments) => autoscale::measure(&arguments),
+        Figure::Flatten(arguments) => flatten::measure(arguments).await,
+        Figure::Reorder(arguments) => reorder::measure(arguments).await,
+        Figure::Wide(arguments) => wide::measure(arguments).await,
+    };
+    match measured {
+        Ok(figure) => {
+            println!("{figure}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("figures: error: {error}");
+            ExitCode::from(error.fault().exit_status())
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  figures autoscale --scenario steps
+  figures rows --table /data/clicks --plan plan.json --batch-size 8192
+  figures rows --table s3://ads/clicks --plan plan.json --service fleet://127.0.0.1:7400 --epochs 5
+  figures flatten --python .venv/bin/python
+  figures reorder --json
+  figures wide --columns 1000,10000,20000";
