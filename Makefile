@@ -64,8 +64,8 @@ lint: ## Formatting and clippy
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-test-rust: $(VENV)/packages note-missing-data ## Rust tests; those of the `tch` feature against the venv's libtorch
-	cargo test --locked --workspace
+test-rust: $(VENV)/packages $(S3_SERVER) note-missing-data ## Rust tests; those of the `tch` feature against the venv's libtorch
+	cargo test --locked --workspace --no-fail-fast
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" LIBTORCH_USE_PYTORCH=1 LD_LIBRARY_PATH="$$($(VENV)/bin/python -c '$(PRINT_LIBTORCH)')" \
 		cargo test --locked -p dpp-client --features tch --test tch
 
