@@ -299,6 +299,12 @@ pub enum Error {
         /// What the system or storage said.
         source: io::Error,
     },
+    /// The rows that were to be written did not come, or are not of their schema.
+    #[error("the rows to be written can't be had")]
+    Given {
+        /// What whoever gives them said.
+        source: ArrowError,
+    },
     /// Rows that can't be written as Parquet.
     #[error("can't write {path} as Parquet")]
     Encode {
@@ -411,6 +417,7 @@ impl Faulty for Error {
             | Error::Occupied { .. }
             | Error::Memory { .. }
             | Error::Writing { .. }
+            | Error::Given { .. }
             | Error::Rows { .. } => Fault::Invalid,
             Error::NoTable { .. }
             | Error::Empty { .. }

@@ -56,4 +56,5 @@ pub use verify::{Difference, Place, Verdict, verify};
 pub use write::measure::{EncodingMeasured, Measured};
 pub use write::order::order_by_usage;
 pub use write::rewrite::{RewriteSettings, Rewritten, Watch, rewrite};
+pub use write::rows::{TableSettings, Written, write_table};
 pub use write::settings::{Codec, ColumnEncoding, WriteSettings};

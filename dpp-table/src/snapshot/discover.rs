@@ -130,7 +130,7 @@ fn empty(store: &Store, reason: &str) -> Error {
     }
 }
 
-const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+pub(crate) const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 #[cfg(test)]
 mod tests {

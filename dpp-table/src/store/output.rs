@@ -98,6 +98,14 @@ impl Output {
         }))
     }
 
+    /// Most bytes that a file holds back in memory after `written` bytes.
+    pub(crate) fn held_bytes(place: Place, written: u64) -> u64 {
+        match place {
+            Place::Local => BUFFER_BYTES as u64,
+            Place::Remote => written.min(((PARTS_IN_FLIGHT + 1) * PART_BYTES) as u64),
+        }
+    }
+
     /// Makes the file visible, as a whole.
     pub(crate) fn finish(self) -> io::Result<()> {
         match self {

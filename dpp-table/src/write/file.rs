@@ -98,13 +98,24 @@ impl<W: Write + Send> FileWriter<W> {
         Ok(())
     }
 
+    /// Bytes in memory of the row group that is being filled.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.group.as_ref().map_or(0, |group| group.sizes().1)
+    }
+
+    /// Bytes of the row groups that have ended.
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.file.bytes_written() as u64
+    }
+
     /// Writes what is left and the footer, and gives the sink back.
     pub(crate) fn finish(mut self) -> Result<W> {
         self.end_row_group()?;
         self.file.into_inner()
     }
 
-    fn end_row_group(&mut self) -> Result<()> {
+    /// Writes the row group that is being filled, if there is one.
+    pub(crate) fn end_row_group(&mut self) -> Result<()> {
         let Some(group) = self.group.take() else {
             return Ok(());
         };

@@ -218,3 +218,5 @@ fn decode_seconds(file: &Bytes) -> Result<f64> {
 /// What storage gives a core that reads: a gigabit or two of network.
 const READ_BYTES_PER_SECOND: f64 = 200e6;
 const TIMES: usize = 3;
+/// Rows that are enough of a sample.
+pub(crate) const SAMPLED_ROWS: usize = 16_384;

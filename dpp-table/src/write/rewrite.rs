@@ -7,19 +7,16 @@
 //!
 //! Files are written side by side, each within its share of the memory. Whatever breaks, files are whole or not there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
 use dpp_proto::v1::{SnapshotFile, TableSource};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use parquet::arrow::ArrowSchemaConverter;
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 use tokio::sync::mpsc;
 
-use crate::encryption::lock::{EncryptionPlan, key_material_name};
+use crate::encryption::lock::EncryptionPlan;
 use crate::error::Error;
 use crate::features::map_keys::{self, Extent, MapKeys};
 use crate::files::Files;
@@ -28,14 +25,13 @@ use crate::metrics;
 use crate::read::fetch::{self, PieceRequest, ReadCounters};
 use crate::read::pieces::{Piece, pieces};
 use crate::snapshot::discover::discover;
-use crate::store::output::Output;
 use crate::store::{ITSELF, Store};
 use crate::table::Table;
-use crate::write::file::{FileWriter, RowGroupLimits};
 use crate::write::layout::Layout;
-use crate::write::measure::{Choice, Measured, choose};
+use crate::write::measure::{Choice, Measured, SAMPLED_ROWS, choose};
+use crate::write::new_file::{NewFile, NewFiles, encode_error};
 use crate::write::run::{Run, Wishes, before};
-use crate::write::settings::WriteSettings;
+use crate::write::settings::{ColumnEncoding, WriteSettings};
 
 /// How a table is rewritten.
 #[derive(Clone, Debug)]
@@ -100,7 +96,7 @@ pub async fn rewrite(
     settings: &RewriteSettings,
     watch: Arc<Watch>,
 ) -> Result<Rewritten, Error> {
-    check(&settings.write)?;
+    settings.write.check()?;
     let description = source.describe().await?;
     let snapshot = description.snapshot;
     let store = Store::open(destination)?;
@@ -112,7 +108,7 @@ pub async fn rewrite(
         store: &store,
         settings,
         memory_bytes: settings.write.memory_of_one(files_at_once as u64),
-        encodings: Choice::default(),
+        encodings: BTreeMap::new(),
         watch,
     };
     let mut run = match before.run {
@@ -124,7 +120,7 @@ pub async fn rewrite(
             run
         }
     };
-    writing.encodings.encodings = run.encodings.clone();
+    writing.encodings = run.encodings.clone();
     let (done, open): (Vec<_>, Vec<_>) = snapshot.files().iter().partition(|file| {
         before
             .done
@@ -162,7 +158,7 @@ struct Writing<'a> {
     settings: &'a RewriteSettings,
     /// For one file.
     memory_bytes: u64,
-    encodings: Choice,
+    encodings: BTreeMap<String, ColumnEncoding>,
     watch: Arc<Watch>,
 }
 
@@ -230,22 +226,27 @@ impl Writing<'_> {
         first.await
     }
 
+    fn new_files(&self) -> NewFiles<'_> {
+        NewFiles {
+            store: self.store,
+            settings: &self.settings.write,
+            encodings: &self.encodings,
+            encryption: self.settings.encryption.as_deref(),
+        }
+    }
+
     async fn write_file(&self, file: &SnapshotFile) -> Result<(), Error> {
         let (footer, layout) = self.layout(file).await?;
         let pieces = self.pieces(file, &footer, &layout)?;
         let path = written_path(self.files.store.url(), &file.path);
-        let properties = self.properties(&path, &layout).await?;
-        let encoding = Encoding {
-            name: self.store.name(&path),
-            output: self.store.create(&path).await?,
-            schema: Arc::clone(&layout.schema),
-            properties,
-            limits: self.settings.write.row_group(self.memory_bytes),
-            watch: Arc::clone(&self.watch),
-        };
+        let limits = self.settings.write.row_group(self.memory_bytes);
+        let new_file = self
+            .new_files()
+            .begin(&path, &layout.schema, limits)
+            .await?;
         let (sender, receiver) = mpsc::channel(1);
-        let name = self.store.name(&path);
-        let encoded = blocking(&name, move || encoding.run(receiver));
+        let (name, watch) = (self.store.name(&path), Arc::clone(&self.watch));
+        let encoded = blocking(&name, move || encode(new_file, receiver, &*watch));
         let decoded = self.decode(file, &footer, &layout, pieces, sender);
         // an encoder that fails ends the decoder, which is no error of its own
         let (decoded, encoded) = futures::join!(decoded, encoded);
@@ -328,30 +329,6 @@ impl Writing<'_> {
         };
         fetch::fetch_stored(self.files, footer, request).await
     }
-
-    /// How a file is written. Its key material is put beside it first, if that is where it goes.
-    async fn properties(&self, path: &str, layout: &Layout) -> Result<WriterProperties, Error> {
-        let name = self.store.name(path);
-        let schema = ArrowSchemaConverter::new().convert(&layout.schema);
-        let schema = schema.map_err(|source| encode_error(name.clone(), source))?;
-        let encodings = &self.encodings.encodings;
-        let properties = self.settings.write.properties(&schema, encodings);
-        let Some(plan) = &self.settings.encryption else {
-            return Ok(properties.build());
-        };
-        let encryption = plan.for_file(&name, &schema).await?;
-        if let Some(material) = encryption.key_material {
-            let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-            let beside = format!("{folder}/{}", key_material_name(file));
-            self.store
-                .put(beside.trim_start_matches('/'), material)
-                .await?;
-        }
-        let encrypted = encryption.properties;
-        Ok(properties
-            .with_file_encryption_properties(encrypted)
-            .build())
-    }
 }
 
 /// What an encoder is sent.
@@ -361,34 +338,17 @@ enum Part {
     End,
 }
 
-/// A file on its way out.
-struct Encoding {
-    name: String,
-    output: Output,
-    schema: SchemaRef,
-    properties: WriterProperties,
-    limits: RowGroupLimits,
-    watch: Arc<Watch>,
-}
-
-impl Encoding {
-    fn run(self, mut parts: mpsc::Receiver<Part>) -> Result<(), Error> {
-        let failed = |source| encode_error(self.name.clone(), source);
-        let file = FileWriter::new(self.output, self.schema, self.properties, self.limits);
-        let mut file = file.map_err(failed)?;
-        while let Some(part) = parts.blocking_recv() {
-            let Part::Rows(rows) = part else {
-                let output = file.finish().map_err(failed)?;
-                return output.finish().map_err(|source| Error::Unwritable {
-                    path: self.name.clone(),
-                    source,
-                });
-            };
-            file.write(&rows).map_err(failed)?;
-            (self.watch)(rows.num_rows() as u64);
-        }
-        Ok(())
+/// Writes what is sent. A file whose end is not sent is not shown.
+fn encode(file: NewFile, mut parts: mpsc::Receiver<Part>, watch: &Watch) -> Result<(), Error> {
+    let mut file = file.open()?;
+    while let Some(part) = parts.blocking_recv() {
+        let Part::Rows(rows) = part else {
+            return file.finish();
+        };
+        file.write(&rows)?;
+        watch(rows.num_rows() as u64);
     }
+    Ok(())
 }
 
 /// Where a file goes: a table that is one file goes into the destination under its own name.
@@ -417,40 +377,7 @@ fn files_at_once(settings: &WriteSettings, files: usize) -> usize {
         .max(1)
 }
 
-fn check(settings: &WriteSettings) -> Result<(), Error> {
-    let least = WriteSettings::LEAST_MEMORY_BYTES;
-    let refuse = |reason| Err(Error::Writing { reason });
-    if settings.memory_bytes < least {
-        return refuse(format!(
-            "{} bytes of memory are too few: give {least}",
-            settings.memory_bytes
-        ));
-    }
-    if settings.row_group_bytes == 0 {
-        return refuse("row groups of 0 bytes hold nothing".to_owned());
-    }
-    Ok(())
-}
-
-/// A file that can't be written: by the system's or storage's fault, or the format's.
-fn encode_error(path: String, source: ParquetError) -> Error {
-    match source {
-        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-            Ok(source) => Error::Unwritable {
-                path,
-                source: *source,
-            },
-            Err(inner) => Error::Encode {
-                path,
-                source: ParquetError::External(inner),
-            },
-        },
-        source => Error::Encode { path, source },
-    }
-}
-
 /// Looked into to choose encodings.
 const SAMPLED_FILES: usize = 16;
-const SAMPLED_ROWS: usize = 16_384;
 /// A flattened feature's validity, offset or value in one row.
 const ENTRY_BYTES: u64 = 9;

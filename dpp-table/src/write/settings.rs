@@ -7,6 +7,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::write::file::RowGroupLimits;
 
 /// How pages are compressed.
@@ -58,6 +59,20 @@ impl WriteSettings {
 
     /// What a process of ours takes that reads and writes nothing.
     pub(crate) const BASE_BYTES: u64 = 48 << 20;
+
+    /// Fails when nothing can be written so.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refuse = |reason| Err(Error::Writing { reason });
+        let least = Self::LEAST_MEMORY_BYTES;
+        if self.memory_bytes < least {
+            let bytes = self.memory_bytes;
+            return refuse(format!("{bytes} bytes of memory are too few: give {least}"));
+        }
+        if self.row_group_bytes == 0 {
+            return refuse("row groups of 0 bytes hold nothing".to_owned());
+        }
+        Ok(())
+    }
 
     /// Memory of one of `files` that are written at a time. As much again is left to the allocator, which keeps a heap a
     /// thread and gives little of it back.

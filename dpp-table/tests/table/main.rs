@@ -19,4 +19,5 @@ mod round_trip;
 mod s3;
 mod snapshots;
 mod support;
+mod write_table;
 mod writing;
