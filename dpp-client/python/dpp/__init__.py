@@ -25,7 +25,7 @@ from dpp.errors import (
     Unavailable,
 )
 from dpp.expressions import Expr, PatternExpr, col, cols, op, row_id
-from dpp.keys import AwsKms, EnvironmentKeys, KeyFile, Keys, Vault
+from dpp.keys import AwsKms, Encryption, EnvironmentKeys, KeyFile, Keys, Vault
 from dpp.loader import DataLoader, Shuffle
 from dpp.ops import (
     cartesian,
@@ -47,6 +47,7 @@ from dpp.ops import (
 from dpp.plan import Plan
 from dpp.predicates import Predicate
 from dpp.table import Feature, Snapshot, SnapshotDifference, Table
+from dpp.write import write_table
 
 __all__ = [
     "AwsKms",
@@ -54,6 +55,7 @@ __all__ = [
     "Changed",
     "CorruptData",
     "DataLoader",
+    "Encryption",
     "EnvironmentKeys",
     "Error",
     "Expr",
@@ -96,4 +98,5 @@ __all__ = [
     "op",
     "row_id",
     "union",
+    "write_table",
 ]

@@ -26,6 +26,19 @@ def plan_hash(text: str) -> str:
 def bind_plan(text: str, table: Table) -> str:
     """The plan with patterns expanded and kinds resolved. `InvalidRequest` names the output, op and feature that do not fit."""
 
+def write_table(
+    rows: Any,
+    url: str,
+    storage_options: dict[str, str],
+    settings: str,
+    encryption: tuple[Keys, str | None] | None,
+) -> tuple[int, int]:
+    """Write Arrow data (PyCapsules) to an empty place, and return how many rows and files that are.
+
+    `settings` is `dpp_table::TableSettings`; `encryption` is who wraps keys, and the content of a key file without keys,
+    or None where the keys' own file says it. `InvalidRequest` names a column that can't be written or partition.
+    """
+
 @final
 class Applier:
     """A plan ready for rows in memory; compiled once if it is bound."""

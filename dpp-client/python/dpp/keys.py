@@ -152,6 +152,52 @@ class Keys(KeyProvider):
         )
 
 
+class Encryption:
+    """How files are encrypted that dpp writes: who wraps their keys, and which master key is whose.
+
+    keys     dpp.KeyFile, dpp.Keys, dpp.Vault or dpp.AwsKms
+    footer   name of the footer's master key; without `columns`, it is everyone's
+    columns  column → name of its master key; the others then stay readable. A column's name means all of its leaves
+    aad_prefix             says which table this is; readers can insist on it
+    plaintext_footer       leave schema and counts readable, and signed
+    double_wrapping        ask the key service once a master key, not once a column of every file
+    internal_key_material  keep wrapped keys in the file, or in `_KEY_MATERIAL_FOR_<file>.json` beside it
+    store_aad_prefix       keep the prefix in the file; otherwise readers must know it
+    data_key_bits          128 or 256
+    """
+
+    __slots__ = ("_keys", "_says")
+
+    def __init__(
+        self,
+        keys: KeyProvider,
+        *,
+        footer: str,
+        columns: Mapping[str, str] | None = None,
+        aad_prefix: str | None = None,
+        plaintext_footer: bool = False,
+        double_wrapping: bool = True,
+        internal_key_material: bool = True,
+        store_aad_prefix: bool = True,
+        data_key_bits: int = 128,
+    ) -> None:
+        if not isinstance(keys, KeyProvider):
+            raise InvalidRequest(f"keys are dpp.KeyFile(…) or another place of keys, not a {type(keys).__name__}")
+        self._keys = keys
+        style = {
+            "plaintext_footer": plaintext_footer,
+            "double_wrapping": double_wrapping,
+            "internal_key_material": internal_key_material,
+            "store_aad_prefix": store_aad_prefix,
+            "data_key_bits": data_key_bits,
+        }
+        says = {"footer": footer, "columns": dict(columns or {}), "aad_prefix": aad_prefix, "encrypt": style}
+        self._says = json.dumps(says)
+
+    def __repr__(self) -> str:
+        return f"dpp.Encryption({self._keys!r}, footer={json.loads(self._says)['footer']!r})"
+
+
 def _again(cls: type[KeyProvider], place: str, shown: str) -> KeyProvider:
     copy = cls.__new__(cls)
     KeyProvider.__init__(copy, place, shown)

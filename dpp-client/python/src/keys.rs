@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use dpp_table::{KeyProvider, KeyRing, KeySource};
+use dpp_table::{EncryptionSettings, KeyProvider, KeyRing, KeySource};
 use pyo3::prelude::*;
 
-use crate::errors::raise;
+use crate::errors::{invalid, raise};
 
 /// Shows no key to Python.
 #[pyclass(frozen, module = "dpp._dpp")]
@@ -22,6 +22,18 @@ impl Keys {
         match &self.0 {
             Held::Elsewhere(source) => source.open().map_err(|error| raise(&error)),
             Held::Here(ring) => Ok(Arc::clone(ring) as _),
+        }
+    }
+
+    /// How files are encrypted, as the keys' own file says.
+    pub(crate) fn encryption(&self) -> PyResult<EncryptionSettings> {
+        match &self.0 {
+            Held::Elsewhere(KeySource::File(path)) => {
+                EncryptionSettings::from_key_file(path).map_err(|error| raise(&error))
+            }
+            _ => Err(invalid(
+                "only a key file says itself which key is whose: give dpp.Encryption(keys, footer=…)",
+            )),
         }
     }
 }

@@ -13,6 +13,7 @@ mod rows;
 mod runtime;
 mod table;
 mod tensor;
+mod write;
 
 /// What the `dpp` package is built on; not for users.
 #[pyo3::pymodule]
@@ -35,6 +36,8 @@ mod _dpp {
     use crate::table::{Snapshot, Table};
     #[pymodule_export]
     use crate::tensor::Tensor;
+    #[pymodule_export]
+    use crate::write::write;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

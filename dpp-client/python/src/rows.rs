@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, FixedSizeListBuilder, Float32Array, Float32Builder, Int64Array, Int64Builder,
-    LargeBinaryArray, LargeStringArray, ListBuilder, RecordBatch, RecordBatchOptions, StructArray,
-    StructBuilder,
+    LargeBinaryArray, LargeStringArray, ListBuilder, RecordBatch, RecordBatchIterator,
+    RecordBatchOptions, RecordBatchReader, StructArray, StructBuilder,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Fields, Schema};
@@ -61,17 +61,37 @@ pub(crate) fn read(rows: &Bound<'_, PyAny>, kinds: &Kinds) -> PyResult<RecordBat
     }
 }
 
+/// Rows of Arrow data as they come.
+pub(crate) fn stream(rows: &Bound<'_, PyAny>) -> PyResult<Box<dyn RecordBatchReader + Send>> {
+    if rows.hasattr("__arrow_c_stream__")? {
+        return Ok(Box::new(open_stream(rows)?));
+    }
+    if rows.hasattr("__arrow_c_array__")? {
+        let batch = read_array(rows)?;
+        let schema = batch.schema();
+        return Ok(Box::new(RecordBatchIterator::new([Ok(batch)], schema)));
+    }
+    Err(invalid(format!(
+        "rows are Arrow data: a pyarrow Table or RecordBatchReader, a polars DataFrame, …, not {}",
+        rows.get_type().name()?
+    )))
+}
+
 fn read_stream(rows: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
+    let reader = open_stream(rows)?;
+    let schema = RecordBatchReader::schema(&reader);
+    let batches = reader.collect::<Result<Vec<_>, _>>();
+    let batches = batches.map_err(|error| invalid(format!("rows: {error}")))?;
+    concat_batches(&schema, &batches).map_err(|error| invalid(format!("rows: {error}")))
+}
+
+fn open_stream(rows: &Bound<'_, PyAny>) -> PyResult<RecordBatchStreamReader> {
     let capsule = rows.call_method0("__arrow_c_stream__")?;
     let pointer = pointer(&capsule, c"arrow_array_stream")?.cast::<FFI_ArrowArrayStream>();
     // SAFETY: a capsule of that name holds a stream that nobody else has taken; it is moved out, as its protocol asks.
     #[expect(unsafe_code, reason = "Arrow's C stream interface")]
     let reader = unsafe { RecordBatchStreamReader::from_raw(pointer) };
-    let reader = reader.map_err(|error| invalid(format!("rows: {error}")))?;
-    let schema = arrow::array::RecordBatchReader::schema(&reader);
-    let batches = reader.collect::<Result<Vec<_>, _>>();
-    let batches = batches.map_err(|error| invalid(format!("rows: {error}")))?;
-    concat_batches(&schema, &batches).map_err(|error| invalid(format!("rows: {error}")))
+    reader.map_err(|error| invalid(format!("rows: {error}")))
 }
 
 fn read_array(rows: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {

@@ -163,7 +163,8 @@ impl Snapshot {
     }
 }
 
-fn storage(options: BTreeMap<String, String>) -> Vec<v1::StorageOption> {
+/// As a table's source has them.
+pub(crate) fn storage(options: BTreeMap<String, String>) -> Vec<v1::StorageOption> {
     let options = options.into_iter();
     options
         .map(|(key, value)| v1::StorageOption { key, value })

@@ -58,6 +58,11 @@ impl EncryptionSettings {
         KeyFile::read(path.as_ref())?.settings()
     }
 
+    /// The same from the content of such a file.
+    pub fn from_json(json: &str) -> Result<EncryptionSettings, KeyError> {
+        KeyFile::parse("encryption", json)?.settings()
+    }
+
     /// Adds a column with a master key of its own.
     pub fn with_column(mut self, column: &str, master_key: &str) -> EncryptionSettings {
         self.columns
