@@ -15,6 +15,7 @@ pub mod condition;
 mod id_set;
 mod list_writer;
 
+pub mod in_place;
 pub mod op;
 pub mod ops;
 pub mod parameters;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use crate::{Column, Error, Kind};
+use crate::{Column, Error, Kind, in_place::InPlace};
 
 /// A transform with its parameters. Pure: the same columns in give the same bits out, on every machine.
 pub trait Op: Debug + Send + Sync {
@@ -18,16 +18,10 @@ pub trait Op: Debug + Send + Sync {
     /// of rows; the result has as many rows. Fails, never panics, on columns of other kinds.
     fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error>;
 
-    /// Whether the op makes one dense value of one, whatever stands beside it, and leaves nulls null: what
-    /// [`map_values`](Op::map_values) does in place.
-    fn maps_values(&self) -> bool {
-        false
-    }
-
-    /// Maps every value in place, giving the bits that [`evaluate`](Op::evaluate) gives. Does nothing unless
-    /// [`maps_values`](Op::maps_values).
-    fn map_values(&self, values: &mut [f32]) {
-        let _ = values;
+    /// What the op does on an input of the kind that [`InPlace`] names, if that is all it does there. Ops that say so are
+    /// run together, and moved where they cost least; none need to.
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        None
     }
 
     /// Names of the dense columns that a vector result of `width` becomes under the output `name`: `name[0]`,

@@ -1,29 +1,36 @@
 //! Dense columns into one row-major f32 matrix.
 //!
 //! A tile of 16 columns by 64 rows is written at a time: 16 f32 fill one cache line of a row, 64 rows are one word
-//! of validity, and the tile's lines stay in the first-level cache until its nulls are written over.
+//! of validity, and the tile's lines stay in the first-level cache until its nulls are written over. Columns that pass
+//! through ops on their way do so in blocks of some words, beside the tile.
 
 use arrow::{
     array::{Array, Float32Array},
     buffer::Buffer,
 };
 
+use super::Packed;
 use crate::{
     Column, Error,
+    program::chain::{BLOCK, Chain, DenseChain, WORDS},
     validity::{WORD, words},
     vector::Vector,
 };
 
 /// `[rows, columns]`, row-major, nulls as `missing`. No columns give an empty buffer.
-pub(super) fn pack(columns: &[&Column], rows: usize, missing: f32) -> Result<Buffer, Error> {
+pub(super) fn pack(columns: &[Packed<'_>], rows: usize, missing: f32) -> Result<Buffer, Error> {
     let (parts, width) = parts(columns)?;
     let mut matrix = vec![0f32; rows * width];
     if width > 0 {
-        for (block, lines) in matrix.chunks_mut(WORD * width).enumerate() {
+        let mut room = vec![0f32; TILE_COLUMNS * BLOCK];
+        for (block, lines) in matrix.chunks_mut(BLOCK * width).enumerate() {
             for part in &parts {
                 match part {
                     Part::Tile(first, columns) => {
-                        write_tile(lines, width, *first, columns, block, missing);
+                        let tile = Tile::new(*first, columns, block, &mut room);
+                        for (word, lines) in lines.chunks_mut(WORD * width).enumerate() {
+                            tile.write(lines, width, word, missing);
+                        }
                     }
                     Part::Vector(first, vector) => {
                         write_vector(lines, width, *first, vector, block)
@@ -44,16 +51,16 @@ enum Part<'a> {
 }
 
 /// The matrix in parts, left to right, and its width.
-fn parts<'a>(columns: &[&'a Column]) -> Result<(Vec<Part<'a>>, usize), Error> {
+fn parts<'a>(columns: &[Packed<'a>]) -> Result<(Vec<Part<'a>>, usize), Error> {
     let mut parts = Vec::new();
     let mut width = 0;
-    for &column in columns {
+    for &Packed { column, through } in columns {
         if let Column::Vector(vector) = column {
             parts.push(Part::Vector(width, vector));
             width += vector.width();
             continue;
         }
-        let column = DenseColumn::of(column.dense()?);
+        let column = DenseColumn::of(column.dense()?, through);
         match parts.last_mut() {
             Some(Part::Tile(_, columns)) if columns.len() < TILE_COLUMNS => columns.push(column),
             _ => parts.push(Part::Tile(width, vec![column])),
@@ -66,7 +73,7 @@ fn parts<'a>(columns: &[&'a Column]) -> Result<(Vec<Part<'a>>, usize), Error> {
 fn write_vector(lines: &mut [f32], width: usize, first: usize, vector: &Vector, block: usize) {
     let rows = vector.values().chunks_exact(vector.width());
     let lines = lines.chunks_exact_mut(width);
-    for (line, row) in lines.zip(rows.skip(block * WORD)) {
+    for (line, row) in lines.zip(rows.skip(block * BLOCK)) {
         line[first..][..row.len()].copy_from_slice(row);
     }
 }
@@ -75,59 +82,109 @@ struct DenseColumn<'a> {
     values: &'a [f32],
     /// Validity of 64 rows a word; none when no row is null.
     words: Option<Vec<u64>>,
+    chain: Option<&'a DenseChain>,
 }
 
 impl<'a> DenseColumn<'a> {
-    fn of(array: &'a Float32Array) -> DenseColumn<'a> {
+    fn of(array: &'a Float32Array, through: Option<&'a Chain>) -> DenseColumn<'a> {
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
         DenseColumn {
             values: array.values(),
             words: nulls.map(|nulls| words(nulls).collect()),
+            chain: match through {
+                Some(Chain::Dense(chain)) => Some(chain),
+                _ => None,
+            },
         }
+    }
+
+    /// Where nulls are written over: validity of the block's words.
+    fn nulls(&self, block: usize) -> Option<&[u64]> {
+        let words = self.words.as_ref()?;
+        let is_filled = self.chain.is_some_and(DenseChain::fills_nulls);
+        (!is_filled).then(|| &words[block * WORDS..])
+    }
+
+    /// The block's values after what they pass through, in `room` if that is anything.
+    fn block<'b>(&'b self, block: usize, room: &'b mut [f32]) -> &'b [f32] {
+        let start = block * BLOCK;
+        let values = &self.values[start..self.values.len().min(start + BLOCK)];
+        let Some(chain) = self.chain else {
+            return values;
+        };
+        let room = &mut room[..values.len()];
+        room.copy_from_slice(values);
+        chain.run(
+            room,
+            self.words.as_ref().map(|words| &words[block * WORDS..]),
+        );
+        room
     }
 }
 
-/// Writes `columns`, which begin at column `first` of the matrix, into `lines`, the rows of word `block`.
-fn write_tile(
-    lines: &mut [f32],
-    width: usize,
+/// One block of columns that begin at column `first` of the matrix.
+struct Tile<'a> {
     first: usize,
-    columns: &[DenseColumn<'_>],
-    block: usize,
-    missing: f32,
-) {
-    match full_tile(columns, block) {
-        Some(tile) if lines.len() == WORD * width => write_full(lines, width, first, &tile),
-        _ => write_edge(lines, width, first, columns, block),
-    }
-    let rows = lines.len() / width;
-    for (place, column) in columns.iter().enumerate() {
-        let Some(words) = &column.words else { continue };
-        let mut nulls = !words[block];
-        while nulls != 0 {
-            let row = nulls.trailing_zeros() as usize;
-            if row >= rows {
-                break;
-            }
-            lines[row * width + first + place] = missing;
-            nulls &= nulls - 1;
+    values: Vec<&'a [f32]>,
+    nulls: Vec<(usize, &'a [u64])>,
+}
+
+impl<'a> Tile<'a> {
+    fn new(
+        first: usize,
+        columns: &'a [DenseColumn<'_>],
+        block: usize,
+        room: &'a mut [f32],
+    ) -> Tile<'a> {
+        let values = columns.iter().zip(room.chunks_mut(BLOCK));
+        let nulls = columns.iter().enumerate();
+        Tile {
+            first,
+            values: values
+                .map(|(column, room)| column.block(block, room))
+                .collect(),
+            nulls: nulls
+                .filter_map(|(place, column)| Some((place, column.nulls(block)?)))
+                .collect(),
         }
     }
-}
 
-type Tile<'a> = [&'a [f32; WORD]; TILE_COLUMNS];
-
-fn full_tile<'a>(columns: &[DenseColumn<'a>], block: usize) -> Option<Tile<'a>> {
-    let mut tile: Tile<'a> = [&[0.0; WORD]; TILE_COLUMNS];
-    let columns: &[DenseColumn<'a>; TILE_COLUMNS] = columns.try_into().ok()?;
-    for (values, column) in tile.iter_mut().zip(columns) {
-        *values = column.values[block * WORD..].first_chunk()?;
+    /// Writes into `lines`, the rows of the block's word `word`.
+    fn write(&self, lines: &mut [f32], width: usize, word: usize, missing: f32) {
+        match self.full(word) {
+            Some(tile) if lines.len() == WORD * width => {
+                write_full(lines, width, self.first, &tile)
+            }
+            _ => write_edge(lines, width, self.first, &self.values, word),
+        }
+        let rows = lines.len() / width;
+        for (place, words) in &self.nulls {
+            let mut nulls = !words[word];
+            while nulls != 0 {
+                let row = nulls.trailing_zeros() as usize;
+                if row >= rows {
+                    break;
+                }
+                lines[row * width + self.first + place] = missing;
+                nulls &= nulls - 1;
+            }
+        }
     }
-    Some(tile)
+
+    fn full(&self, word: usize) -> Option<FullTile<'a>> {
+        let mut tile: FullTile<'a> = [&[0.0; WORD]; TILE_COLUMNS];
+        let columns: &[&'a [f32]; TILE_COLUMNS] = self.values.as_slice().try_into().ok()?;
+        for (values, column) in tile.iter_mut().zip(columns) {
+            *values = column[word * WORD..].first_chunk()?;
+        }
+        Some(tile)
+    }
 }
+
+type FullTile<'a> = [&'a [f32; WORD]; TILE_COLUMNS];
 
 /// The same as [`write_edge`], with sizes the compiler knows: nearly twice as fast.
-fn write_full(lines: &mut [f32], width: usize, first: usize, tile: &Tile<'_>) {
+fn write_full(lines: &mut [f32], width: usize, first: usize, tile: &FullTile<'_>) {
     for (row, line) in (0..WORD).zip(lines.chunks_exact_mut(width)) {
         let cells = line[first..].first_chunk_mut::<TILE_COLUMNS>();
         let cells = cells.expect("the tile's columns lie within the row");
@@ -138,16 +195,10 @@ fn write_full(lines: &mut [f32], width: usize, first: usize, tile: &Tile<'_>) {
 }
 
 /// The last rows or the last columns.
-fn write_edge(
-    lines: &mut [f32],
-    width: usize,
-    first: usize,
-    columns: &[DenseColumn<'_>],
-    block: usize,
-) {
+fn write_edge(lines: &mut [f32], width: usize, first: usize, columns: &[&[f32]], word: usize) {
     for (row, line) in lines.chunks_exact_mut(width).enumerate() {
         for (cell, column) in line[first..].iter_mut().zip(columns) {
-            *cell = column.values[block * WORD + row];
+            *cell = column[word * WORD + row];
         }
     }
 }
@@ -160,6 +211,14 @@ mod tests {
 
     use super::*;
     use crate::ops::testing::{any_f32, sliced_dense};
+
+    fn pack(columns: &[&Column], rows: usize, missing: f32) -> Result<Buffer, Error> {
+        let columns = columns.iter().map(|&column| Packed {
+            column,
+            through: None,
+        });
+        super::pack(&columns.collect::<Vec<_>>(), rows, missing)
+    }
 
     #[test]
     fn vectors_widen_the_matrix_where_they_stand() {
@@ -182,8 +241,8 @@ mod tests {
     proptest! {
         #[test]
         fn equals_row_by_row(
-            rows in 0usize..200,
-            cells in vec(option::weighted(0.7, any_f32()), 200 * 3),
+            rows in 0usize..1200,
+            cells in vec(option::weighted(0.7, any_f32()), 600),
             width in 0usize..40,
             missing in any_f32(),
         ) {

@@ -9,13 +9,21 @@ use std::sync::Arc;
 use arrow::buffer::Buffer;
 use dpp_batch::{Batch, Layout};
 
-use crate::{Column, Error, Kind, plan::Group};
+use crate::{Column, Error, Kind, plan::Group, program::chain::Chain};
+
+/// What an output is packed from.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    pub(crate) column: &'a Column,
+    /// What its values pass through as they are written; only for dense, labels and sparse.
+    pub(crate) through: Option<&'a Chain>,
+}
 
 /// Packs `rows` rows. `columns` are the outputs of each group in layout order; a null of dense or labels becomes `missing`.
 pub(crate) fn pack(
     layout: &Arc<Layout>,
     rows: usize,
-    columns: [Vec<&Column>; Group::ALL.len()],
+    columns: [Vec<Packed<'_>>; Group::ALL.len()],
     missing: f32,
 ) -> Result<Batch, Error> {
     let [dense, sparse, labels, vectors, extras] = columns;
@@ -27,11 +35,11 @@ pub(crate) fn pack(
         sparse: sparse::pack(&sparse, rows)?,
         vectors: vectors
             .into_iter()
-            .map(rows_of_vector)
+            .map(|vector| rows_of_vector(vector.column))
             .collect::<Result<_, _>>()?,
         extras: extras
             .into_iter()
-            .map(extras::pack)
+            .map(|extra| extras::pack(extra.column))
             .collect::<Result<_, _>>()?,
     })
 }

@@ -3,35 +3,56 @@
 use arrow::buffer::Buffer;
 use dpp_batch::Jagged;
 
-use crate::{Column, Error, id_list::IdList};
+use super::Packed;
+use crate::{
+    Error,
+    id_list::IdList,
+    program::chain::{Chain, ListChain},
+};
 
 /// Lengths `[keys · rows]`, values and, if any key has scores, weights; a key without scores weighs 1.0 an id.
-pub(super) fn pack(keys: &[&Column], rows: usize) -> Result<Jagged, Error> {
-    let keys: Vec<&IdList> = keys
-        .iter()
-        .map(|key| key.id_list())
-        .collect::<Result<_, _>>()?;
-    let ids = keys.iter().map(|key| key.ids().len()).sum();
+pub(super) fn pack(keys: &[Packed<'_>], rows: usize) -> Result<Jagged, Error> {
+    let as_they_are = ListChain::default();
+    let keys = keys.iter().map(|key| {
+        let chain = match key.through {
+            Some(Chain::Lists(chain)) => chain,
+            _ => &as_they_are,
+        };
+        Ok((key.column.id_list()?, chain))
+    });
+    let keys: Vec<(&IdList, &ListChain)> = keys.collect::<Result<_, Error>>()?;
     let mut lengths: Vec<i32> = Vec::with_capacity(keys.len() * rows);
-    let mut values: Vec<i64> = Vec::with_capacity(ids);
-    for key in &keys {
-        lengths.extend(key.offsets().windows(2).map(|row| row[1] - row[0]));
-        values.extend_from_slice(key.ids());
+    let mut counts = Vec::with_capacity(keys.len());
+    for (lists, chain) in &keys {
+        let start = lengths.len();
+        chain.push_lengths(lists, &mut lengths);
+        counts.push(
+            lengths[start..]
+                .iter()
+                .map(|&length| length as usize)
+                .sum::<usize>(),
+        );
     }
-    let weighted = keys.iter().any(|key| key.scores().is_some());
+    let ids = counts.iter().sum();
+    let mut values: Vec<i64> = Vec::with_capacity(ids);
+    for (lists, chain) in &keys {
+        chain.push_ids(lists, &mut values);
+    }
+    let weighted = keys.iter().any(|(lists, _)| lists.scores().is_some());
     Ok(Jagged {
         lengths: Buffer::from_vec(lengths),
         values: Buffer::from_vec(values),
-        weights: weighted.then(|| Buffer::from_vec(weights(&keys, ids))),
+        weights: weighted.then(|| Buffer::from_vec(weights(&keys, &counts))),
     })
 }
 
-fn weights(keys: &[&IdList], ids: usize) -> Vec<f32> {
-    let mut weights = Vec::with_capacity(ids);
-    for key in keys {
-        match key.scores() {
-            Some(scores) => weights.extend_from_slice(scores),
-            None => weights.resize(weights.len() + key.ids().len(), 1.0),
+/// A weight for each id; `ids` are those of each key.
+fn weights(keys: &[(&IdList, &ListChain)], ids: &[usize]) -> Vec<f32> {
+    let mut weights = Vec::with_capacity(ids.iter().sum());
+    for ((lists, chain), ids) in keys.iter().zip(ids) {
+        match lists.scores() {
+            Some(scores) => chain.push_kept(lists, scores, &mut weights),
+            None => weights.resize(weights.len() + ids, 1.0),
         }
     }
     weights
@@ -40,7 +61,18 @@ fn weights(keys: &[&IdList], ids: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{lists, scored_lists};
+    use crate::{
+        Column,
+        ops::testing::{lists, scored_lists},
+    };
+
+    fn pack(keys: &[&Column], rows: usize) -> Result<Jagged, Error> {
+        let keys = keys.iter().map(|&column| Packed {
+            column,
+            through: None,
+        });
+        super::pack(&keys.collect::<Vec<_>>(), rows)
+    }
 
     #[test]
     fn keys_follow_one_another() {

@@ -13,6 +13,7 @@ use arrow::{
 use super::elementwise::{mapped, one_nan};
 use crate::{
     Column, Error, Kind,
+    in_place::{InPlace, MapEach},
     op::{Mismatch, Op, SharedOp, columns, each_input, only_column, only_input},
     parameters::Reader,
     vectorised::map_in_place,
@@ -78,11 +79,16 @@ impl<T: Arithmetic> Op for Combined<T> {
         }
     }
 
-    fn maps_values(&self) -> bool {
-        matches!(self.other, Other::Number { .. })
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        match self.other {
+            Other::Number { .. } => Some(InPlace::Values(self)),
+            Other::Column => None,
+        }
     }
+}
 
-    fn map_values(&self, values: &mut [f32]) {
+impl<T: Arithmetic> MapEach<f32> for Combined<T> {
+    fn map_each(&self, values: &mut [f32]) {
         match self.other {
             Other::Column => {}
             Other::Number {

@@ -6,6 +6,7 @@ use arrow::array::{Array, Float32Array};
 
 use crate::{
     Column, Error, Kind,
+    in_place::InPlace,
     op::{Mismatch, Op, SharedOp, only_column, only_input},
     vectorised::{MapValue, map_in_place},
 };
@@ -37,12 +38,8 @@ impl<T: EachValue> Op for Mapped<T> {
         Ok(Column::Dense(mapped(values, self)))
     }
 
-    fn maps_values(&self) -> bool {
-        true
-    }
-
-    fn map_values(&self, values: &mut [f32]) {
-        map_in_place(values, self);
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        Some(InPlace::Values(self))
     }
 }
 

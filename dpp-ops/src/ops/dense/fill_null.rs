@@ -6,6 +6,7 @@ use arrow::array::{Array, Float32Array, Int64Array};
 
 use crate::{
     Column, Error, Kind,
+    in_place::InPlace,
     op::{Mismatch, Op, SharedOp, only_column, only_input},
     parameters::Reader,
     registry::Entry,
@@ -55,6 +56,10 @@ impl Op for FillNull {
             })),
             (other, _) => Err(other.is_not(Kind::Dense)),
         }
+    }
+
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        Some(InPlace::Nulls(self.dense))
     }
 }
 

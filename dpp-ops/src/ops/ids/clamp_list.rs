@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     Column, Error, Kind,
+    in_place::InPlace,
     op::{Mismatch, Op, SharedOp, only_column, only_input},
     parameters::Reader,
     registry::Entry,
+    vectorised::MapValue,
 };
 
 /// `clamp_list(lo, hi)`: lo if id < lo, hi if id > hi, else id. id_list → id_list, row by row of the same length;
@@ -43,9 +45,18 @@ impl Op for ClampList {
 
     fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error> {
         let lists = only_column(ENTRY.name, inputs)?.id_list()?;
-        Ok(Column::IdList(
-            lists.map_ids(&|id: i64| id.clamp(self.lo, self.hi)),
-        ))
+        Ok(Column::IdList(lists.map_ids(self)))
+    }
+
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        Some(InPlace::Ids(self))
+    }
+}
+
+impl MapValue<i64> for ClampList {
+    #[inline(always)]
+    fn map(&self, id: i64) -> i64 {
+        id.clamp(self.lo, self.hi)
     }
 }
 

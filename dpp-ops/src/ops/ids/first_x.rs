@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Column, Error, Kind,
+    in_place::{InPlace, Stretch},
     op::{Mismatch, Op, SharedOp, only_column, only_input},
     ops::ids::slices::slices,
     parameters::Reader,
@@ -45,6 +46,10 @@ impl Op for FirstX {
         }
         let kept = slices(lists, |length| 0..length.min(self.n))?;
         Ok(Column::IdList(kept))
+    }
+
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        Some(InPlace::Rows(Stretch::First(self.n)))
     }
 }
 

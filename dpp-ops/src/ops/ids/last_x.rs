@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Column, Error, Kind,
+    in_place::{InPlace, Stretch},
     op::{Mismatch, Op, SharedOp, only_column, only_input},
     ops::ids::slices::slices,
     parameters::Reader,
@@ -42,6 +43,10 @@ impl Op for LastX {
         let lists = only_column(ENTRY.name, inputs)?.id_list()?;
         let kept = slices(lists, |length| length.saturating_sub(self.n)..length)?;
         Ok(Column::IdList(kept))
+    }
+
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        Some(InPlace::Rows(Stretch::Last(self.n)))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Column, Error, Kind,
+    in_place::{InPlace, Stretch},
     op::{Mismatch, Op, SharedOp, only_column, only_input},
     ops::ids::slices::slices,
     parameters::Reader,
@@ -21,8 +22,7 @@ use crate::{
 /// - Source: NVTabular ListSlice, TorchArrow `list.slice`.
 #[derive(Debug)]
 pub struct ListSlice {
-    start: i64,
-    end: Option<i64>,
+    stretch: Stretch,
 }
 
 pub(crate) const ENTRY: Entry = Entry {
@@ -34,7 +34,8 @@ pub(crate) const ENTRY: Entry = Entry {
 fn construct(reader: &mut Reader<'_>) -> Result<SharedOp, Error> {
     let start = reader.integer_or("start", 0)?;
     let end = reader.optional_integer("end")?;
-    Ok(Arc::new(ListSlice { start, end }))
+    let stretch = Stretch::Between { start, end };
+    Ok(Arc::new(ListSlice { stretch }))
 }
 
 impl Op for ListSlice {
@@ -44,21 +45,12 @@ impl Op for ListSlice {
 
     fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error> {
         let lists = only_column(ENTRY.name, inputs)?.id_list()?;
-        let kept = slices(lists, |length| {
-            let start = position(self.start, length);
-            let end = self.end.map_or(length, |end| position(end, length));
-            start..end.max(start)
-        })?;
+        let kept = slices(lists, |length| self.stretch.of(length))?;
         Ok(Column::IdList(kept))
     }
-}
 
-/// Where a position of Python's lies in a row.
-fn position(position: i64, length: usize) -> usize {
-    let distance = usize::try_from(position.unsigned_abs()).unwrap_or(usize::MAX);
-    match position < 0 {
-        true => length.saturating_sub(distance),
-        false => distance.min(length),
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        Some(InPlace::Rows(self.stretch))
     }
 }
 

@@ -4,9 +4,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     Column, Error, Kind,
+    in_place::{InPlace, MapEach},
     op::{Mismatch, Op, SharedOp, only_column, only_input},
     parameters::Reader,
     registry::Entry,
+    vectorised::map_in_place,
 };
 
 /// `map_id(table, default=0, keys=None)`: table[id]; with keys, table[i] where keys[i] = id; default for an id that
@@ -57,17 +59,28 @@ impl Op for MapId {
 
     fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error> {
         let lists = only_column(ENTRY.name, inputs)?.id_list()?;
-        let mapped = match &self.table {
-            Table::Array(table) => lists.map_ids(&|id: i64| {
+        let mut ids = lists.ids().to_vec();
+        self.map_each(&mut ids);
+        Ok(Column::IdList(lists.with_ids(ids)))
+    }
+
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        Some(InPlace::Ids(self))
+    }
+}
+
+impl MapEach<i64> for MapId {
+    fn map_each(&self, ids: &mut [i64]) {
+        match &self.table {
+            Table::Array(table) => map_in_place(ids, &|id: i64| {
                 let place = usize::try_from(id).ok();
                 let value = place.and_then(|place| table.get(place));
                 value.copied().unwrap_or(self.default)
             }),
             Table::Dictionary(table) => {
-                lists.map_ids(&|id: i64| table.get(&id).copied().unwrap_or(self.default))
+                map_in_place(ids, &|id| table.get(&id).copied().unwrap_or(self.default));
             }
-        };
-        Ok(Column::IdList(mapped))
+        }
     }
 }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use crate::{
     Column, Error, Kind,
+    in_place::InPlace,
     op::{Mismatch, Op, SharedOp, only_column, only_input},
     ops::ids::floor_mod::FloorMod,
     parameters::Reader,
     registry::Entry,
+    vectorised::MapValue,
 };
 
 /// `positive_modulus(m)`: id mod m, in `[0, m)`, negative ids too. id_list → id_list, row by row of the same length;
@@ -40,7 +42,18 @@ impl Op for PositiveModulus {
 
     fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error> {
         let lists = only_column(ENTRY.name, inputs)?.id_list()?;
-        Ok(Column::IdList(lists.map_ids(&|id: i64| self.m.of(id))))
+        Ok(Column::IdList(lists.map_ids(self)))
+    }
+
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        Some(InPlace::Ids(self))
+    }
+}
+
+impl MapValue<i64> for PositiveModulus {
+    #[inline(always)]
+    fn map(&self, id: i64) -> i64 {
+        self.m.of(id)
     }
 }
 

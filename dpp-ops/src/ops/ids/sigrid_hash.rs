@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Column, Error, Kind,
+    in_place::InPlace,
     op::{Mismatch, Op, SharedOp, only_column, only_input},
     ops::{
         hash::{h128, twang},
@@ -50,6 +51,10 @@ impl Op for SigridHash {
     fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error> {
         let lists = only_column(ENTRY.name, inputs)?.id_list()?;
         Ok(Column::IdList(lists.map_ids(self)))
+    }
+
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        Some(InPlace::Ids(self))
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::{
     Column, Error, Kind,
     op::{Mismatch, Op, SharedOp, only_column, only_input},
-    ops::dense::{elementwise::each_value, log1p::Log1p},
+    ops::dense::{elementwise::one_nan, logarithm::ln_1p},
     parameters::Reader,
     registry::Entry,
+    vectorised::map_in_place,
 };
 
 /// `scores_log1p()`: `log1p` of every score, ln(1 + score). id_list → id_list; id_score_list → id_score_list
@@ -40,7 +41,7 @@ impl Op for ScoresLog1p {
             return Err(inputs[0].is_not(Kind::IdScoreList));
         };
         let mut scores = scores.to_vec();
-        each_value(Log1p).map_values(&mut scores);
+        map_in_place(&mut scores, &|score| one_nan(ln_1p(score)));
         Ok(Column::IdList(lists.with_scores(scores)))
     }
 }

@@ -1,17 +1,24 @@
 //! A bound plan made ready to run: one base batch of columns in, one batch of tensors out.
+//!
+//! `compile` makes steps of the plan's nodes, `optimise` rearranges them for speed, some of them into a `chain`.
+
+pub(crate) mod chain;
+mod compile;
+mod optimise;
 
 use std::sync::Arc;
 
 use arrow::{array::RecordBatch, datatypes::DataType};
-use dpp_batch::{Batch, ExtraKind, ExtraSpec, Layout, SparseKey, VectorSpec};
+use dpp_batch::{Batch, Layout};
 use dpp_proto::v1;
 
+use self::chain::Chain;
 use crate::{
     Column, Error, Kind, Plan, Registry,
     condition::RowFilter,
     op::{Given, Op, SharedOp},
-    pack::pack,
-    plan::{Group, Node, column_names},
+    pack::{Packed, pack},
+    plan::Group,
 };
 
 /// A plan compiled: its nodes in order, with their ops, and when each result may be dropped. Shared between threads.
@@ -20,7 +27,7 @@ pub struct Program {
     features: Arc<[v1::Feature]>,
     layout: Arc<Layout>,
     steps: Vec<Step>,
-    outputs: [Vec<usize>; Group::ALL.len()],
+    outputs: Outputs,
     missing: f32,
     row_filter: Option<RowFilter>,
 }
@@ -44,7 +51,25 @@ enum Source {
     },
 }
 
+/// What each group's tensors are packed from, in the order of its columns.
+type Outputs = [Vec<Output>; Group::ALL.len()];
+
+#[derive(Debug)]
+struct Output {
+    /// The step that is shown.
+    place: usize,
+    /// What its result passes through on its way into the tensor.
+    through: Option<Chain>,
+}
+
 impl Source {
+    fn inputs(&self) -> &[usize] {
+        match self {
+            Source::Op { inputs, .. } => inputs,
+            Source::Feature(_) | Source::RowId => &[],
+        }
+    }
+
     fn op(&self) -> Option<&dyn Op> {
         match self {
             Source::Op { op, .. } => Some(op.as_ref()),
@@ -63,33 +88,14 @@ impl Program {
 
     /// As [`compile`](Program::compile), with the ops of `registry`.
     pub fn compile_with(plan: &Plan, registry: &Registry) -> Result<Program, Error> {
-        let plan = plan.bind_with(&own_schema(plan)?, registry)?;
-        let mut features = Vec::new();
-        let mut steps: Vec<Step> = Vec::with_capacity(plan.nodes().len());
-        for node in plan.nodes() {
-            let (source, kind) = compile_node(node, &steps, &mut features, registry)?;
-            steps.push(Step {
-                source,
-                kind,
-                release: Vec::new(),
-            });
-        }
-        let outputs = Group::ALL.map(|group| {
-            let outputs = plan.outputs(group).iter();
-            outputs.map(|output| output.node).collect::<Vec<_>>()
-        });
-        let row_filter = plan
-            .filter()
-            .map(|filter| RowFilter::compile(&filter.condition, &filter.features));
-        let row_filter = row_filter.transpose()?;
-        release_after_last_use(&mut steps, outputs.iter().flatten());
-        Ok(Program {
-            features: features.into(),
-            layout: Arc::new(layout(&plan, &steps)),
-            steps,
-            outputs,
-            missing: plan.missing(),
-            row_filter,
+        compile::compile(plan, registry, optimise::optimise)
+    }
+
+    /// As [`compile`](Program::compile), every op a step of its own, in the order of the plan: slower, with the same bits. What
+    /// is fast is measured against it.
+    pub fn compile_unoptimised(plan: &Plan) -> Result<Program, Error> {
+        compile::compile(plan, Registry::of_this_crate(), |steps, outputs| {
+            (steps, outputs)
         })
     }
 
@@ -139,8 +145,13 @@ impl Program {
                 columns[place] = None;
             }
         }
-        let outputs = self.outputs.each_ref();
-        let outputs = outputs.map(|places| places.iter().map(|&it| held(&columns, it)).collect());
+        let outputs = self.outputs.each_ref().map(|outputs| {
+            let outputs = outputs.iter().map(|output| Packed {
+                column: held(&columns, output.place),
+                through: output.through.as_ref(),
+            });
+            outputs.collect()
+        });
         pack(&self.layout, rows, outputs, self.missing)
     }
 
@@ -209,129 +220,4 @@ impl Program {
 fn held(columns: &[Option<Column>], place: usize) -> &Column {
     let column = columns[place].as_ref();
     column.expect("a step's result is computed before its use and released after the last")
-}
-
-/// The schema a bound plan was bound to, as far as the plan uses it.
-fn own_schema(plan: &Plan) -> Result<v1::Schema, Error> {
-    let mut schema = v1::Schema::default();
-    if let Some(filter) = plan.filter() {
-        schema.features.extend(filter.features.iter().cloned());
-    }
-    for node in plan.nodes() {
-        match node {
-            Node::Feature {
-                name,
-                kind: Some(kind),
-            } => schema.features.push(kind.feature(name)),
-            Node::Feature { name, kind: None } => {
-                return Err(Error::Unbound {
-                    what: format!("feature `{name}` has no kind"),
-                });
-            }
-            Node::Pattern { glob } => {
-                return Err(Error::Unbound {
-                    what: format!("it has the pattern `{glob}`"),
-                });
-            }
-            Node::Op { .. } | Node::RowId => {}
-        }
-    }
-    Ok(schema)
-}
-
-fn compile_node(
-    node: &Node,
-    steps: &[Step],
-    features: &mut Vec<v1::Feature>,
-    registry: &Registry,
-) -> Result<(Source, Kind), Error> {
-    match node {
-        Node::Feature { name, kind } => {
-            let kind = kind.expect("a bound feature has a kind");
-            features.push(kind.feature(name));
-            Ok((Source::Feature(features.len() - 1), kind))
-        }
-        Node::RowId => Ok((Source::RowId, Kind::Int)),
-        Node::Pattern { glob } => unreachable!("binding left the pattern {glob}"),
-        Node::Op {
-            name,
-            inputs,
-            parameters,
-        } => {
-            let (op, _) = registry.construct(name, parameters)?;
-            let kinds: Vec<Kind> = inputs.iter().map(|&input| steps[input].kind).collect();
-            let kind = op.output_kind(&kinds).expect("binding checked the kinds");
-            let inputs = inputs.clone();
-            Ok((Source::Op { op, inputs }, kind))
-        }
-    }
-}
-
-fn release_after_last_use<'a>(steps: &mut [Step], outputs: impl Iterator<Item = &'a usize>) {
-    let mut last_use: Vec<Option<usize>> = vec![None; steps.len()];
-    for (place, step) in steps.iter().enumerate() {
-        if let Source::Op { inputs, .. } = &step.source {
-            inputs
-                .iter()
-                .for_each(|&input| last_use[input] = Some(place));
-        }
-    }
-    outputs.for_each(|&output| last_use[output] = None);
-    for (place, last) in last_use.into_iter().enumerate() {
-        if let Some(last) = last {
-            steps[last].release.push(place);
-        }
-    }
-}
-
-fn layout(plan: &Plan, steps: &[Step]) -> Layout {
-    let names = |group| {
-        let names = plan.outputs(group).iter().flat_map(|output| {
-            let Step { source, kind, .. } = &steps[output.node];
-            column_names(group, &output.name, *kind, source.op())
-        });
-        names.collect()
-    };
-    let kinds = |group| {
-        let outputs = plan.outputs(group).iter();
-        outputs.map(|output| (output.name.clone(), steps[output.node].kind))
-    };
-    Layout {
-        dense: names(Group::Dense),
-        labels: names(Group::Labels),
-        sparse: kinds(Group::Sparse)
-            .map(|(name, kind)| SparseKey {
-                name,
-                weighted: kind == Kind::IdScoreList,
-            })
-            .collect(),
-        vectors: kinds(Group::Vectors)
-            .map(|(name, kind)| match kind {
-                Kind::Vector { width } => VectorSpec::plain(name, width as usize),
-                Kind::Pixels(size) => VectorSpec {
-                    name,
-                    width: size.values(),
-                    shape: size.shape(),
-                    element: size.element,
-                },
-                kind => unreachable!("binding let {kind} into vectors"),
-            })
-            .collect(),
-        extras: kinds(Group::Extras)
-            .map(|(name, kind)| ExtraSpec {
-                name,
-                kind: extra_kind(kind),
-            })
-            .collect(),
-    }
-}
-
-fn extra_kind(kind: Kind) -> ExtraKind {
-    match kind {
-        Kind::Int => ExtraKind::Int,
-        Kind::Dense => ExtraKind::Dense,
-        Kind::Bytes => ExtraKind::Bytes,
-        Kind::Text => ExtraKind::Text,
-        kind => unreachable!("binding let {kind} into extras"),
-    }
 }

@@ -1,0 +1,153 @@
+//! The optimiser changes what work is done, never a bit of what comes out.
+
+use dpp_batch::Batch;
+use dpp_ops::{Plan, Program};
+use proptest::{collection::vec, prelude::*};
+
+use crate::columns::{FEATURES, Row, any_row, batch, row_ids, schema};
+
+/// Ops that may be rearranged, and some that may not, so that chains begin, break and meet.
+const OPS: [&str; 24] = [
+    r#""op": "fill_null", "value": 0.5"#,
+    r#""op": "fill_null", "value": 3"#,
+    r#""op": "fill_nan", "value": -2"#,
+    r#""op": "clamp", "min": -1, "max": 2.5"#,
+    r#""op": "log1p""#,
+    r#""op": "z_score", "mean": 1, "std": 2.5"#,
+    r#""op": "add", "value": 0.25"#,
+    r#""op": "subtract", "value": 7, "reversed": true"#,
+    r#""op": "cast_dense""#,
+    r#""op": "bucketize", "borders": [-1, 0, 0, 2]"#,
+    r#""op": "one_hot", "vocabulary": [0.5]"#,
+    r#""op": "first_x", "n": 2"#,
+    r#""op": "first_x", "n": 0"#,
+    r#""op": "first_x", "n": 4"#,
+    r#""op": "last_x", "n": 3"#,
+    r#""op": "list_slice", "start": 1, "end": -1"#,
+    r#""op": "sigrid_hash", "salt": 5, "max_value": 1000"#,
+    r#""op": "positive_modulus", "m": 7"#,
+    r#""op": "offset", "k": 9223372036854775807"#,
+    r#""op": "clamp_list", "lo": -5, "hi": 5"#,
+    r#""op": "map_id", "table": [5, 6], "keys": [3, 4]"#,
+    r#""op": "enumerate""#,
+    r#""op": "scores_clamp", "max": 1"#,
+    r#""op": "drop_scores""#,
+];
+
+const GROUPS: [&str; 5] = ["dense", "sparse", "labels", "vectors", "extras"];
+
+/// A node: its op, and how far back its input lies; 0 is the node before.
+type Given = (usize, usize);
+
+/// The plan of those nodes that binding takes; each node shown in the first group that takes it. One feature is shown
+/// always, so that there are columns.
+fn plan(ops: &[Given], shown: &[(prop::sample::Index, usize)]) -> Plan {
+    let features = FEATURES
+        .iter()
+        .map(|(name, _)| format!(r#"{{"feature": "{name}"}}"#));
+    let mut nodes: Vec<String> = features.collect();
+    for &(op, back) in ops {
+        let input = nodes.len() - 1 - back % nodes.len();
+        let node = format!(r#"{{"inputs": [{input}], {}}}"#, OPS[op]);
+        if bind(&nodes, &[], Some(&node)) {
+            nodes.push(node);
+        }
+    }
+    let fitting = shown.iter().filter_map(|(node, first)| {
+        let node = node.index(nodes.len());
+        let groups = GROUPS.into_iter().cycle().skip(*first).take(GROUPS.len());
+        let mut outputs = groups.map(|group| (node, group));
+        outputs.find(|output| bind(&nodes, &[*output], None))
+    });
+    let fitting: Vec<_> = [(0, "extras")].into_iter().chain(fitting).collect();
+    text(&nodes, &fitting).bind(&schema()).unwrap()
+}
+
+/// Whether the nodes with one more, which is shown somewhere, make a plan; or the nodes with these outputs.
+fn bind(nodes: &[String], outputs: &[(usize, &'static str)], another: Option<&String>) -> bool {
+    let Some(another) = another else {
+        return text(nodes, outputs).bind(&schema()).is_ok();
+    };
+    let nodes: Vec<String> = nodes.iter().chain([another]).cloned().collect();
+    let shown = |group| [(nodes.len() - 1, group)];
+    GROUPS
+        .into_iter()
+        .any(|group| bind(&nodes, &shown(group), None))
+}
+
+fn text(nodes: &[String], outputs: &[(usize, &str)]) -> Plan {
+    let groups = GROUPS.map(|group| {
+        let shown = outputs
+            .iter()
+            .enumerate()
+            .filter(|(_, output)| output.1 == group);
+        let shown =
+            shown.map(|(place, (node, _))| format!(r#"{{"name": "{place}", "node": {node}}}"#));
+        format!(r#""{group}": [{}]"#, shown.collect::<Vec<_>>().join(","))
+    });
+    let nodes = nodes.join(",");
+    let json = format!(
+        r#"{{"nodes": [{nodes}], {}, "missing": -7.5}}"#,
+        groups.join(",")
+    );
+    Plan::from_json(&json).unwrap()
+}
+
+/// The batch of the optimised program, which must be the other's.
+fn check(plan: &Plan, rows: &[Row]) -> Batch {
+    let run = |program: Program| {
+        program
+            .run(&batch(&program, rows), &row_ids(0..rows.len()))
+            .unwrap()
+    };
+    let optimised = run(Program::compile(plan).unwrap());
+    let plain = run(Program::compile_unoptimised(plan).unwrap());
+    optimised.check().unwrap();
+    assert_eq!(
+        optimised.fingerprint(),
+        plain.fingerprint(),
+        "{}",
+        plan.to_json()
+    );
+    optimised
+}
+
+fn any_op() -> impl Strategy<Value = Given> {
+    (
+        0..OPS.len(),
+        prop_oneof![6 => Just(0usize), 1 => 1usize..3, 3 => 0usize..40],
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_bits_are_those_of_the_plain_program(
+        rows in vec(any_row(), 0..80),
+        ops in vec(any_op(), 1..30),
+        shown in vec((any::<prop::sample::Index>(), 0usize..5), 1..12),
+    ) {
+        check(&plan(&ops, &shown), &rows);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn blocks_and_words_of_any_number_are_met(few in vec(any_row(), 30..80), dense in 0usize..8, lists in 11usize..21) {
+        let feature = |name: &str| FEATURES.iter().rposition(|(feature, _)| *feature == name).unwrap();
+        let nodes: Vec<String> = FEATURES.iter().map(|(name, _)| format!(r#"{{"feature": "{name}"}}"#))
+            .chain([
+                format!(r#"{{"inputs": [{}], {}}}"#, feature("dense"), OPS[4]),
+                format!(r#"{{"inputs": [{}], {}}}"#, FEATURES.len(), OPS[dense]),
+                format!(r#"{{"inputs": [{}], {}}}"#, feature("scored"), OPS[16]),
+                format!(r#"{{"inputs": [{}], {}}}"#, FEATURES.len() + 2, OPS[lists]),
+            ])
+            .collect();
+        let shown = [(FEATURES.len() + 1, "dense"), (FEATURES.len() + 3, "sparse"), (feature("dense"), "dense")];
+        let rows: Vec<Row> = few.iter().cycle().take(few.len() * 15).cloned().collect();
+        check(&text(&nodes, &shown).bind(&schema()).unwrap(), &rows);
+    }
+}
