@@ -155,6 +155,9 @@ class Loader:
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next pass."""
 
+    def log_usage(self, table: Table, run: str, folder: str) -> None:
+        """Write `dpp_table::Usage` below `folder`, reached as the table is, in place of what this run wrote there before."""
+
     def stats(self) -> str:
         """`dpp_client::Stats`: sums since the loader was opened."""
 

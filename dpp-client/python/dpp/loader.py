@@ -12,7 +12,7 @@ from dpp._settings import Shuffle, count, count_or_none
 from dpp.batch import Batch, Layout
 from dpp.errors import Error, InvalidRequest
 from dpp.plan import Plan
-from dpp.table import Table
+from dpp.table import Table, _url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ class DataLoader:
     id_dtype           "int64", or "int32" for sparse values: an id that does not fit raises and names its key
     pin_memory         tensors in page-locked memory of this process
     device             where tensors go; to a CUDA device the next batch is copied while the trainer uses one
+    usage_log          a folder or prefix, reached by the table's storage_options: rank 0 writes a small file there that says
+                       which features this run reads, when the loader is made and at the end of every epoch. `dpp table
+                       rewrite --order-by usage` puts together what runs read together
     verbose            one line on stderr at the end of every epoch
 
     Wrong arguments, a table that is not there and a plan that does not fit it raise here, before any row is read. With
@@ -83,6 +86,7 @@ class DataLoader:
         id_dtype: str = "int64",
         pin_memory: bool = False,
         device: Any = None,
+        usage_log: str | os.PathLike[str] | None = None,
         verbose: bool = False,
     ) -> None:
         self._table = table if isinstance(table, Table) else Table(table)
@@ -96,6 +100,7 @@ class DataLoader:
         self._service = service
         self._threads = count_or_none("threads", threads)
         self._is_verbose = bool(verbose)
+        self._usage_log = None if usage_log is None else _url("usage_log", usage_log)
         # Made within a torch worker for a rank that its maker chose, it takes all steps of that rank.
         self._has_children = rank is None or _children.this_child() is None
         self._ledger = _children.Ledger()
@@ -117,6 +122,7 @@ class DataLoader:
         self._is_closed = False
         self._start_unopened(None, None)
         self._open_with_all_ranks()
+        self._log_usage()
 
     def __iter__(self) -> Iterator[Batch]:
         """Begin the next epoch, or go on with the one that a loaded state was saved in."""
@@ -131,7 +137,12 @@ class DataLoader:
             self._epoch = json.loads(loader.state())["epoch"]
             self._ledger.begin(child, self._epoch)
         batches = loader.start_epoch()
-        at_end = _passes.Reporter(loader, self._who(child)) if self._is_verbose else _nothing
+        report = _passes.Reporter(loader, self._who(child)) if self._is_verbose else _nothing
+
+        def at_end() -> None:
+            report()
+            self._log_usage_if_it_can()
+
         make = partial(_make, self._layout, self._target)
         if self._target.prefetches:
             self._pass = _passes.DevicePass(batches, make, at_end, loader, self._target.device)
@@ -296,6 +307,20 @@ class DataLoader:
             )
         self._start_unopened(loader.state(), loader.described())
         return self._opened()
+
+    def _log_usage(self) -> None:
+        """One rank says it for all, and of torch's worker processes the one that made the loader."""
+        if self._usage_log is not None and self._place[0] == 0 and _children.this_child() is None:
+            self._opened().log_usage(self._table._handle, self._settings["run_name"], self._usage_log)
+
+    def _log_usage_if_it_can(self) -> None:
+        """An epoch is not lost with its log."""
+        try:
+            self._log_usage()
+        except Error as error:
+            import warnings
+
+            warnings.warn(f"usage_log was not written: {error}", stacklevel=2)
 
     def _leave_pass(self) -> None:
         """Nothing that was made ready counts any more; who goes on with the pass is told that it is over."""

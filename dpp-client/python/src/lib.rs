@@ -13,6 +13,7 @@ mod rows;
 mod runtime;
 mod table;
 mod tensor;
+mod usage;
 mod write;
 
 /// What the `dpp` package is built on; not for users.

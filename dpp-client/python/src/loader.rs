@@ -12,7 +12,7 @@ use crate::batch::Batch;
 use crate::errors::{internal, invalid, raise};
 use crate::home::Home;
 use crate::table::Table;
-use crate::{plan, runtime};
+use crate::{plan, runtime, usage};
 
 /// A job and where the trainer stands in it.
 #[pyclass(frozen, module = "dpp._dpp")]
@@ -101,6 +101,22 @@ impl Loader {
 
     fn set_epoch(&self, epoch: u64) {
         lock(self.0.look()).set_epoch(epoch);
+    }
+
+    /// Writes what the run reads below `folder`, in place of what it wrote there before.
+    fn log_usage(
+        &self,
+        py: Python<'_>,
+        table: &Bound<'_, Table>,
+        run: String,
+        folder: String,
+    ) -> PyResult<()> {
+        let (described, read_bytes) = {
+            let loader = lock(self.0.get("loader")?);
+            (loader.description().clone(), loader.stats().read_bytes)
+        };
+        let table = table.get().source();
+        usage::log(py, run, table, &described, read_bytes, folder)
     }
 
     /// `dpp_client::Stats` as JSON.
