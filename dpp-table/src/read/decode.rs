@@ -3,6 +3,8 @@
 //! The Parquet crate panics on some malformed files; a panic ends this piece with an error and nothing else.
 
 use std::any::Any;
+use std::collections::HashSet;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -13,12 +15,15 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use dpp_proto::fault::message_with_causes;
 use dpp_proto::v1::Feature;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelectionPolicy,
 };
 
 use crate::error::Error;
 use crate::features::schema::kind_name;
+use crate::read::columns::Columns;
+use crate::read::columns::shape::{Shape, shapes};
 use crate::read::convert::{arrow_type, convert};
 use crate::read::fetch::FetchedPiece;
 use crate::read::map_split::split;
@@ -32,40 +37,95 @@ pub struct PieceBatches {
     features: Arc<[Feature]>,
     sources: Sources,
     schema: SchemaRef,
-    reader: Option<ParquetRecordBatchReader>,
+    /// `None` after the end or an error.
+    readers: Option<Readers>,
+    batch_rows: usize,
     rows_left: u64,
     encrypted: bool,
+}
+
+/// What decodes a piece's columns.
+struct Readers {
+    ours: Columns,
+    /// For what is not among ours, if anything.
+    crates: Option<ParquetRecordBatchReader>,
 }
 
 impl FetchedPiece {
     /// Starts decoding. Batches have at most `batch_rows` rows and exactly the features asked for, in that order, as
     /// [`arrow_type`] says.
     pub fn decode(self) -> Result<PieceBatches, Error> {
-        let reader = match self.plan.rows {
+        let shapes = guarded(&self.name, || shapes(&self))??;
+        self.decode_columns(shapes)
+    }
+
+    /// As [`FetchedPiece::decode`], by the Parquet crate alone: what our own decoding is compared with.
+    #[cfg(test)]
+    pub(crate) fn decode_by_crate(self) -> Result<PieceBatches, Error> {
+        self.decode_columns(Vec::new())
+    }
+
+    fn decode_columns(self, shapes: Vec<Shape>) -> Result<PieceBatches, Error> {
+        let readers = match self.plan.rows {
             0 => None,
-            _ => Some(self.reader()?),
+            _ => Some(self.readers(shapes)?),
         };
-        let sources = match &reader {
-            Some(reader) => sources(&reader.schema(), &self.plan.places),
-            None => Sources::default(),
-        };
+        let sources = readers.as_ref().map(|readers| {
+            let crates = readers
+                .crates
+                .as_ref()
+                .map(ParquetRecordBatchReader::schema);
+            let theirs = crates.iter().flat_map(|schema| schema.fields());
+            let names = readers.ours.names();
+            let names = names.chain(theirs.map(|field| field.name().as_str()));
+            sources(names, &self.plan.places)
+        });
         let field = |feature: &Feature| Field::new(&feature.name, arrow_type(feature), true);
         Ok(PieceBatches {
-            sources,
+            sources: sources.unwrap_or_default(),
             schema: Arc::new(Schema::new(
                 self.features.iter().map(field).collect::<Vec<_>>(),
             )),
             features: self.features,
             name: self.name,
-            reader,
+            readers,
+            batch_rows: self.batch_rows,
             rows_left: self.plan.rows,
             encrypted: self.plan.encrypted,
         })
     }
 
+    fn readers(&self, shapes: Vec<Shape>) -> Result<Readers, Error> {
+        let roots: HashSet<usize> = shapes.iter().map(|shape| shape.root).collect();
+        let chunks: Vec<Range<u64>> = shapes.iter().map(|shape| shape.chunk.clone()).collect();
+        let ours = guarded(&self.name, || Columns::open(self, shapes))??;
+        let is_ours = |range: &Range<u64>| {
+            let mut chunks = chunks.iter();
+            chunks.any(|chunk| chunk.start <= range.start && range.end <= chunk.end)
+        };
+        let ranges = self.plan.ranges.iter().filter(|range| !is_ours(range));
+        let theirs: Vec<Range<u64>> = ranges.cloned().collect();
+        let crates = match theirs.is_empty() && !roots.is_empty() {
+            true => None,
+            false => Some(self.reader(&theirs, &self.without(&roots))?),
+        };
+        Ok(Readers { ours, crates })
+    }
+
+    /// The piece's columns but for those of some roots.
+    fn without(&self, roots: &HashSet<usize>) -> ProjectionMask {
+        let plan = &self.plan;
+        let schema = plan.arrow.metadata().file_metadata().schema_descr();
+        let wanted = |leaf: &usize| {
+            plan.projection.leaf_included(*leaf)
+                && !roots.contains(&schema.get_column_root_idx(*leaf))
+        };
+        ProjectionMask::leaves(schema, (0..schema.num_columns()).filter(wanted))
+    }
+
     /// The rows as stored, all at once and not converted: for a bounded few.
     pub(crate) fn stored_rows(self) -> Result<Vec<RecordBatch>, Error> {
-        let reader = self.reader()?;
+        let reader = self.reader(&self.plan.ranges, &self.plan.projection)?;
         let rows = guarded(&self.name, || reader.collect::<Result<Vec<_>, _>>())?;
         rows.map_err(|error| unreadable(&self.name, self.plan.encrypted, error))
     }
@@ -74,7 +134,7 @@ impl FetchedPiece {
     pub(crate) fn stored_batches(
         self,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>>, Error> {
-        let mut reader = self.reader()?;
+        let mut reader = self.reader(&self.plan.ranges, &self.plan.projection)?;
         let (name, encrypted) = (self.name, self.plan.encrypted);
         Ok(std::iter::from_fn(move || {
             let next = guarded(&name, || reader.next()).transpose()?;
@@ -82,14 +142,19 @@ impl FetchedPiece {
         }))
     }
 
-    fn reader(&self) -> Result<ParquetRecordBatchReader, Error> {
-        self.check_pages()?;
+    /// The crate's reader of some of the columns, whose stored bytes are `ranges`.
+    fn reader(
+        &self,
+        ranges: &[Range<u64>],
+        columns: &ProjectionMask,
+    ) -> Result<ParquetRecordBatchReader, Error> {
+        self.check_pages(ranges)?;
         let plan = &self.plan;
         let build = || {
             let (bytes, arrow) = (self.bytes.clone(), plan.arrow.clone());
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, arrow)
                 .with_row_groups(vec![plan.row_group])
-                .with_projection(plan.projection.clone())
+                .with_projection(columns.clone())
                 .with_row_selection_policy(selection_policy(plan))
                 .with_batch_size(self.batch_rows);
             match &plan.selection {
@@ -102,12 +167,12 @@ impl FetchedPiece {
 
     /// Refuses damaged pages, and those that claim more memory than a worker can give. Encrypted ones are not seen into: whoever
     /// held the key to write them is trusted that far.
-    fn check_pages(&self) -> Result<(), Error> {
+    fn check_pages(&self, ranges: &[Range<u64>]) -> Result<(), Error> {
         if self.plan.encrypted {
             return Ok(());
         }
-        for range in &self.plan.ranges {
-            pages::check(&self.bytes, range.clone(), MAX_PAGE_BYTES)
+        for range in ranges {
+            pages::check(&self.bytes, range.clone(), pages::MAX_PAGE_BYTES)
                 .map_err(|fault| Error::corrupt(&self.name, fault))?;
         }
         Ok(())
@@ -120,7 +185,7 @@ impl Iterator for PieceBatches {
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.next_batch().transpose();
         if !matches!(batch, Some(Ok(_))) {
-            self.reader = None;
+            self.readers = None;
         }
         batch
     }
@@ -128,35 +193,40 @@ impl Iterator for PieceBatches {
 
 impl PieceBatches {
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, Error> {
-        let Some(reader) = &mut self.reader else {
+        let Some(readers) = &mut self.readers else {
             return Ok(None);
         };
-        let stored = guarded(&self.name, || reader.next())?
-            .transpose()
-            .map_err(|error| unreadable(&self.name, self.encrypted, error))?;
-        let delivered = stored.as_ref().map_or(0, |batch| batch.num_rows() as u64);
-        let left = self.rows_left.checked_sub(delivered);
-        match (stored, left) {
-            (Some(stored), Some(left)) => {
-                self.rows_left = left;
-                self.converted(&stored).map(Some)
+        let (encrypted, name) = (self.encrypted, &self.name);
+        let (theirs, rows) = match &mut readers.crates {
+            Some(reader) => {
+                let stored = guarded(name, || reader.next())?
+                    .transpose()
+                    .map_err(|error| unreadable(name, encrypted, error))?;
+                let rows = stored.as_ref().map_or(0, RecordBatch::num_rows);
+                (stored, rows as u64)
             }
-            (None, Some(0)) => Ok(None),
-            _ => Err(Error::corrupt(
-                &self.name,
-                "a row group has other rows than the footer claims",
-            )),
+            None => (None, self.rows_left.min(self.batch_rows as u64)),
+        };
+        if rows == 0 && self.rows_left == 0 {
+            return Ok(None);
         }
+        let left = self.rows_left.checked_sub(rows).filter(|_| rows > 0);
+        self.rows_left = left.ok_or_else(|| {
+            Error::corrupt(name, "a row group has other rows than the footer claims")
+        })?;
+        let ours = guarded(name, || readers.ours.next(rows as usize))??;
+        let theirs = theirs.iter().flat_map(|batch| batch.columns());
+        let stored: Vec<ArrayRef> = ours.into_iter().chain(theirs.cloned()).collect();
+        self.converted(&stored, rows as usize).map(Some)
     }
 
-    fn converted(&self, stored: &RecordBatch) -> Result<RecordBatch, Error> {
-        let rows = stored.num_rows();
-        let split = |map: &WantedMap| self.split(stored.column(map.column), map);
+    fn converted(&self, stored: &[ArrayRef], rows: usize) -> Result<RecordBatch, Error> {
+        let split = |map: &WantedMap| self.split(&stored[map.column], map);
         let maps = self.sources.maps.iter().map(split);
         let maps = maps.collect::<Result<Vec<_>, _>>()?;
         let column = |(feature, source): (&Feature, &Source)| match source {
             Source::Missing => Ok(new_null_array(&arrow_type(feature), rows)),
-            Source::Column(column) => self.column(stored.column(*column), feature),
+            Source::Column(column) => self.column(&stored[*column], feature),
             Source::Entry { map, slot } => Ok(Arc::clone(&maps[*map][*slot])),
         };
         let columns = self
@@ -228,9 +298,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("without a message")
 }
-
-/// Writers cut pages at a megabyte or so; one huge value may make a longer one.
-const MAX_PAGE_BYTES: u64 = 256 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,9 @@
 //! A piece of a file → its rows. In order: what to read (`plan`, `coalesce`), the bytes (`fetch`, waits only; `sparse`
-//! holds them), the rows (`pages` checked, then `decode`, computes only), brought to the kinds asked for (`convert`), maps
+//! holds them), the rows (`decode`, computes only: from `pages` by our own `columns`, else by the Parquet crate), brought to the kinds asked for (`convert`), maps
 //! split into their features (`map_split`, `sources`).
 
 pub(crate) mod coalesce;
+pub(crate) mod columns;
 pub(crate) mod convert;
 pub(crate) mod decode;
 pub(crate) mod fetch;

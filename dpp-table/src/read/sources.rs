@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use arrow::datatypes::Schema;
-
 use crate::features::feature_map::MapKey;
 use crate::features::projection::Place;
 use crate::read::map_split::Slots;
@@ -34,10 +32,13 @@ pub(crate) struct WantedMap {
 }
 
 /// Finds each feature's place among decoded columns; features of one map share one [`WantedMap`].
-pub(crate) fn sources(decoded: &Schema, places: &[Option<Place>]) -> Sources {
+pub(crate) fn sources<'a>(
+    decoded: impl Iterator<Item = &'a str>,
+    places: &[Option<Place>],
+) -> Sources {
     let columns: HashMap<&str, usize> = (0..)
-        .zip(decoded.fields())
-        .map(|(index, field)| (field.name().as_str(), index))
+        .zip(decoded)
+        .map(|(index, name)| (name, index))
         .collect();
     let mut maps: Vec<(usize, usize, Vec<MapKey>)> = Vec::new();
     let mut map_of_column = HashMap::new();

@@ -1,0 +1,407 @@
+//! Our decoding against the Parquet crate's: tables in every encoding that is known here, and real ones.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Float32Array, Float64Array, Int16Array, Int32Array, Int32Builder, Int64Array,
+    Int64Builder, ListBuilder, RecordBatch,
+};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema};
+use dpp_proto::v1::{Feature, Kind, SnapshotFile, TableSource};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::read::columns::shape::shapes;
+use crate::read::fetch::{FetchedPiece, PieceRequest};
+use crate::table::Table;
+
+#[derive(Clone, Debug)]
+struct Case {
+    seed: u64,
+    rows: usize,
+    compression: Compression,
+    second_version: bool,
+    dictionary: bool,
+    packed: bool,
+    page_rows: usize,
+    page_index: bool,
+    batch_rows: usize,
+    /// Lengths of rows left out and rows picked, in turns; none picks all.
+    turns: Vec<usize>,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let compression = prop_oneof![
+        Just(Compression::UNCOMPRESSED),
+        Just(Compression::ZSTD(ZstdLevel::default())),
+        Just(Compression::LZ4_RAW),
+        Just(Compression::SNAPPY),
+    ];
+    let turns = prop_oneof![Just(Vec::new()), prop::collection::vec(1_usize..400, 2..12)];
+    let switches = any::<(bool, bool, bool, bool)>();
+    let sizes = (1_usize..1500, 1_usize..600, 1_usize..700);
+    (any::<u64>(), compression, switches, sizes, turns).prop_map(
+        |(seed, compression, switches, sizes, turns)| Case {
+            seed,
+            rows: sizes.0,
+            compression,
+            second_version: switches.0,
+            dictionary: switches.1,
+            packed: switches.2,
+            page_rows: sizes.1,
+            page_index: switches.3,
+            batch_rows: sizes.2,
+            turns,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn pages_of_every_encoding_decode_as_the_crate_decodes_them(case in case()) {
+        let folder = tempfile::tempdir().unwrap();
+        let stored = stored(&case);
+        write(&folder.path().join("part.parquet"), &stored, &case);
+        let table = Opened::new(folder.path());
+        let rows = 0..case.rows as u64;
+        let piece = || table.piece(0, rows.clone(), selection(&case), case.batch_rows);
+        let ours = shapes(&piece()).unwrap();
+        prop_assert_eq!(ours.len(), stored.num_columns());
+        prop_assert_eq!(decoded(piece()), by_crate(piece()));
+    }
+}
+
+#[test]
+fn real_files_decode_as_the_crate_decodes_them() {
+    let Some(data) = std::env::var_os("DPP_TEST_DATA").map(PathBuf::from) else {
+        println!("NOT TESTED: real files. DPP_TEST_DATA is not set");
+        return;
+    };
+    let mut compared = Compared::default();
+    for table in ["jd/flat", "jd/map", "openbandit", "wide"] {
+        compared.table(&data.join(table), 4);
+    }
+    for file in std::fs::read_dir(data.join("parquet-testing/data")).unwrap() {
+        let file = file.unwrap().path();
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "parquet")
+        {
+            let alone = tempfile::tempdir().unwrap();
+            std::fs::copy(&file, alone.path().join("part.parquet")).unwrap();
+            compared.table(alone.path(), 1);
+        }
+    }
+    let Compared { groups, columns } = compared;
+    assert!(
+        groups > 50 && columns > 500,
+        "{groups} row groups, {columns} columns"
+    );
+}
+
+/// Row groups, and columns of ours, that were equal to what the crate reads. What it does not read is left out.
+#[derive(Default)]
+struct Compared {
+    groups: usize,
+    columns: usize,
+}
+
+impl Compared {
+    fn table(&mut self, folder: &Path, files: usize) {
+        let Some(table) = Opened::open(folder) else {
+            return;
+        };
+        for (index, file) in table.files.iter().enumerate().take(files) {
+            let mut first = 0;
+            for rows in file.row_group_rows.iter().filter(|rows| **rows > 0) {
+                self.group(&table, index, first..first + rows);
+                first += rows;
+            }
+        }
+    }
+
+    fn group(&mut self, table: &Opened, file: usize, group: Range<u64>) {
+        let whole = || table.try_piece(file, group.clone(), Vec::new(), 1000);
+        let theirs = whole().map(|piece| piece.decode_by_crate().and_then(Iterator::collect));
+        let Some(Ok(theirs)) = theirs else {
+            return;
+        };
+        let path = &table.files[file].path;
+        self.columns += shapes(&whole().unwrap()).unwrap().len();
+        assert_eq!(decoded(whole().unwrap()), joined(theirs), "{path}");
+        // some rows here and there
+        let step = (group.end - group.start).div_ceil(7) as usize;
+        let picked: Vec<_> = group
+            .clone()
+            .step_by(step)
+            .map(|row| row..row + 1)
+            .collect();
+        let some = || table.piece(file, group.clone(), picked.clone(), 3);
+        assert_eq!(decoded(some()), by_crate(some()), "{path}");
+        self.groups += 1;
+    }
+}
+
+/// A table, and the features of all its files.
+struct Opened {
+    runtime: tokio::runtime::Runtime,
+    table: Table,
+    files: Vec<SnapshotFile>,
+    features: Arc<[Feature]>,
+}
+
+impl Opened {
+    fn new(folder: &Path) -> Opened {
+        Opened::open(folder).unwrap()
+    }
+
+    fn open(folder: &Path) -> Option<Opened> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let source = TableSource {
+            url: folder.to_str().unwrap().to_owned(),
+            ..TableSource::default()
+        };
+        let table = Table::open(&source).unwrap();
+        let described = runtime.block_on(table.describe()).ok()?;
+        Some(Opened {
+            table,
+            files: described.snapshot.files().to_vec(),
+            features: described.schema.features.into(),
+            runtime,
+        })
+    }
+
+    fn piece(
+        &self,
+        file: usize,
+        rows: Range<u64>,
+        selection: Vec<Range<u64>>,
+        batch_rows: usize,
+    ) -> FetchedPiece {
+        self.try_piece(file, rows, selection, batch_rows).unwrap()
+    }
+
+    fn try_piece(
+        &self,
+        file: usize,
+        rows: Range<u64>,
+        selection: Vec<Range<u64>>,
+        batch_rows: usize,
+    ) -> Option<FetchedPiece> {
+        let request = PieceRequest {
+            file: self.files[file].clone(),
+            rows,
+            selection,
+            features: self.features.clone(),
+            batch_rows,
+        };
+        self.runtime.block_on(self.table.fetch(request)).ok()
+    }
+}
+
+fn decoded(piece: FetchedPiece) -> RecordBatch {
+    joined(piece.decode().unwrap().collect::<Result<_, _>>().unwrap())
+}
+
+fn by_crate(piece: FetchedPiece) -> RecordBatch {
+    let batches = piece.decode_by_crate().unwrap();
+    joined(batches.collect::<Result<_, _>>().unwrap())
+}
+
+/// One batch, with its parts' row counts as metadata: they must agree as well.
+fn joined(batches: Vec<RecordBatch>) -> RecordBatch {
+    let counts: Vec<String> = batches
+        .iter()
+        .map(|batch| batch.num_rows().to_string())
+        .collect();
+    let Some(first) = batches.first() else {
+        return RecordBatch::new_empty(Arc::new(Schema::empty()));
+    };
+    let whole = concat_batches(&first.schema(), &batches).unwrap();
+    let metadata: HashMap<_, _> = [("rows".to_owned(), counts.join(" "))].into();
+    let schema = Schema::clone(&whole.schema()).with_metadata(metadata);
+    whole.with_schema(Arc::new(schema)).unwrap()
+}
+
+fn selection(case: &Case) -> Vec<Range<u64>> {
+    let (mut at, mut picked) = (0, Vec::new());
+    for turn in case.turns.chunks_exact(2) {
+        let start = at + turn[0];
+        at = start + turn[1];
+        if at <= case.rows {
+            picked.push(start as u64..at as u64);
+        }
+    }
+    picked
+}
+
+/// Numbers and lists, nullable and not, constant, few and many different.
+fn stored(case: &Case) -> RecordBatch {
+    let mut rng = StdRng::seed_from_u64(case.seed);
+    let rows = case.rows;
+    let nulls = rng.random::<f64>();
+    let distinct = rng.random_range(1..3000_i64);
+    let mut int = || rng.random_range(-distinct..distinct) * (distinct % 7);
+    let ints: Vec<i64> = (0..rows).map(|_| int()).collect();
+    let mut rng = StdRng::seed_from_u64(case.seed + 1);
+    let mut some = |value: i64| (rng.random::<f64>() >= nulls).then_some(value);
+    let maybe: Vec<Option<i64>> = ints.iter().map(|value| some(*value)).collect();
+    let mut rng = StdRng::seed_from_u64(case.seed + 2);
+    let columns: Vec<(&str, ArrayRef, bool)> = vec![
+        (
+            "float",
+            Arc::new(Float32Array::from_iter(
+                ints.iter().map(|i| Some(*i as f32 / 3.0)),
+            )),
+            false,
+        ),
+        (
+            "float?",
+            Arc::new(Float32Array::from_iter(
+                maybe.iter().map(|i| i.map(|i| i as f32 / 3.0)),
+            )),
+            true,
+        ),
+        (
+            "double?",
+            Arc::new(Float64Array::from_iter(
+                maybe.iter().map(|i| i.map(|i| i as f64 / 3.0)),
+            )),
+            true,
+        ),
+        (
+            "short?",
+            Arc::new(Int16Array::from_iter(
+                maybe.iter().map(|i| i.map(|i| i as i16)),
+            )),
+            true,
+        ),
+        (
+            "int",
+            Arc::new(Int32Array::from_iter(ints.iter().map(|i| Some(*i as i32)))),
+            false,
+        ),
+        (
+            "long",
+            Arc::new(Int64Array::from(
+                ints.iter().map(|i| i << 20).collect::<Vec<_>>(),
+            )),
+            false,
+        ),
+        ("long?", Arc::new(Int64Array::from(maybe.clone())), true),
+        ("ids", ids(&mut rng, &maybe, (false, false)), false),
+        ("ids?", ids(&mut rng, &maybe, (true, false)), true),
+        ("ids of nulls?", ids(&mut rng, &maybe, (true, true)), true),
+        ("small ids", small_ids(&mut rng, &ints), false),
+    ];
+    let fields = columns.iter();
+    let fields = fields
+        .map(|(name, array, nullable)| Field::new(*name, array.data_type().clone(), *nullable));
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    let columns = columns.into_iter().map(|(_, array, _)| array).collect();
+    RecordBatch::try_new(Arc::new(schema), columns).unwrap()
+}
+
+fn ids(rng: &mut StdRng, values: &[Option<i64>], nullable: (bool, bool)) -> ArrayRef {
+    let item = Field::new_list_field(DataType::Int64, nullable.1);
+    let mut lists = ListBuilder::new(Int64Builder::new()).with_field(item);
+    let long = rng.random_range(1..20);
+    for value in values {
+        if nullable.0 && value.is_none() {
+            lists.append_null();
+            continue;
+        }
+        for _ in 0..rng.random_range(0..long) {
+            let id = rng.random_range(0..50_i64) * value.unwrap_or(3);
+            lists
+                .values()
+                .append_option((!nullable.1 || id % 5 != 0).then_some(id));
+        }
+        lists.append(true);
+    }
+    Arc::new(lists.finish())
+}
+
+fn small_ids(rng: &mut StdRng, values: &[i64]) -> ArrayRef {
+    let item = Field::new_list_field(DataType::Int32, false);
+    let mut lists = ListBuilder::new(Int32Builder::new()).with_field(item);
+    for value in values {
+        for _ in 0..rng.random_range(0..4) {
+            lists.values().append_value(*value as i32);
+        }
+        lists.append(true);
+    }
+    Arc::new(lists.finish())
+}
+
+fn write(path: &Path, stored: &RecordBatch, case: &Case) {
+    let mut properties = WriterProperties::builder()
+        .set_compression(case.compression)
+        .set_dictionary_enabled(case.dictionary)
+        .set_dictionary_page_size_limit(4 << 10)
+        .set_data_page_row_count_limit(case.page_rows)
+        .set_write_batch_size(64)
+        .set_offset_index_disabled(!case.page_index)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_writer_version(match case.second_version {
+            true => WriterVersion::PARQUET_2_0,
+            false => WriterVersion::PARQUET_1_0,
+        });
+    if case.packed {
+        for (name, encoding) in [
+            ("float", Encoding::BYTE_STREAM_SPLIT),
+            ("float?", Encoding::BYTE_STREAM_SPLIT),
+            ("double?", Encoding::BYTE_STREAM_SPLIT),
+            ("short?", Encoding::DELTA_BINARY_PACKED),
+            ("int", Encoding::DELTA_BINARY_PACKED),
+            ("long?", Encoding::DELTA_BINARY_PACKED),
+        ] {
+            properties = properties.set_column_encoding(ColumnPath::from(name), encoding);
+        }
+        let ids = ColumnPath::new(["ids?", "list", "item"].map(str::to_owned).to_vec());
+        properties = properties.set_column_encoding(ids, Encoding::DELTA_BINARY_PACKED);
+    }
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, stored.schema(), Some(properties.build())).unwrap();
+    writer.write(stored).unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn kinds_of_the_columns_are_those_described() {
+    let case = Case {
+        seed: 1,
+        rows: 10,
+        compression: Compression::SNAPPY,
+        second_version: false,
+        dictionary: true,
+        packed: false,
+        page_rows: 3,
+        page_index: true,
+        batch_rows: 4,
+        turns: Vec::new(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("part.parquet"), &stored(&case), &case);
+    let table = Opened::new(folder.path());
+    let of = |kind: Kind| table.features.iter().filter(|it| it.kind() == kind).count();
+    assert_eq!(
+        (of(Kind::Dense), of(Kind::Int), of(Kind::IdList)),
+        (3, 4, 4)
+    );
+}

@@ -1,0 +1,182 @@
+//! A page's values, in every encoding that numbers are written in, as the types that features have.
+
+use bytes::Bytes;
+
+use crate::read::columns::delta;
+use crate::read::columns::runs::Runs;
+use crate::read::pages::PageFault;
+use crate::read::pages::header::{
+    BYTE_STREAM_SPLIT, DELTA_BINARY_PACKED, PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY,
+};
+use crate::read::pages::walk::DictionaryPage;
+
+/// A number as it is stored, and as it is read.
+pub(crate) trait Stored: Send + 'static {
+    /// As its kind has it: f32 for dense, i64 for int and ids.
+    type Read: Copy + Default + Send + 'static;
+    /// Size in a file.
+    const BYTES: usize;
+    /// From [`Stored::BYTES`] bytes.
+    fn read(bytes: &[u8]) -> Self::Read;
+    /// From an integer, if the column is one.
+    fn of_integer(integer: i64) -> Self::Read;
+}
+
+macro_rules! stored {
+    ($name:ident, $stored:ty as $read:ty) => {
+        pub(crate) struct $name;
+
+        impl Stored for $name {
+            type Read = $read;
+            const BYTES: usize = size_of::<$stored>();
+
+            fn read(bytes: &[u8]) -> $read {
+                <$stored>::from_le_bytes(bytes.try_into().expect("of this size")) as $read
+            }
+
+            fn of_integer(integer: i64) -> $read {
+                integer as $stored as $read
+            }
+        }
+    };
+}
+
+stored!(Float, f32 as f32);
+stored!(Double, f64 as f32);
+stored!(Int32, i32 as i64);
+stored!(Int64, i64 as i64);
+
+/// Whether the values of a page may be stored so.
+pub(crate) fn is_known(encoding: i32, is_integer: bool) -> bool {
+    match encoding {
+        PLAIN | PLAIN_DICTIONARY | RLE_DICTIONARY => true,
+        DELTA_BINARY_PACKED => is_integer,
+        BYTE_STREAM_SPLIT => !is_integer,
+        _ => false,
+    }
+}
+
+/// The values of one page, from the first that was not taken yet.
+pub(crate) enum Values<S: Stored> {
+    Plain(Bytes),
+    Indices(Runs),
+    Decoded { values: Vec<S::Read>, at: usize },
+}
+
+impl<S: Stored> Values<S> {
+    /// `count`: at most so many values are there.
+    pub(crate) fn new(encoding: i32, mut stored: Bytes, count: usize) -> Result<Self, PageFault> {
+        Ok(match encoding {
+            PLAIN => Values::Plain(stored),
+            // a page of nulls alone may lack the width
+            PLAIN_DICTIONARY | RLE_DICTIONARY if stored.is_empty() => Values::Plain(stored),
+            PLAIN_DICTIONARY | RLE_DICTIONARY => {
+                let width = stored.split_to(1)[0];
+                Values::Indices(Runs::new(stored, width))
+            }
+            DELTA_BINARY_PACKED => {
+                let integers = delta::decode(&stored, count)?;
+                Values::decoded(integers.into_iter().map(S::of_integer).collect())
+            }
+            BYTE_STREAM_SPLIT => Values::decoded(split_streams::<S>(&stored)),
+            _ => {
+                let position = 0;
+                return Err(PageFault::Encoding { position, encoding });
+            }
+        })
+    }
+
+    fn decoded(values: Vec<S::Read>) -> Self {
+        Values::Decoded { values, at: 0 }
+    }
+
+    /// Appends the next `count` values.
+    pub(crate) fn read(
+        &mut self,
+        count: usize,
+        dictionary: &[S::Read],
+        out: &mut Vec<S::Read>,
+    ) -> Result<(), PageFault> {
+        match self {
+            Values::Plain(stored) => {
+                let bytes = plain::<S>(stored, count)?;
+                out.extend(bytes.chunks_exact(S::BYTES).map(S::read));
+            }
+            Values::Indices(runs) => {
+                let mut indices = [0; INDICES];
+                let mut missing = count;
+                while missing > 0 {
+                    let indices = &mut indices[..missing.min(INDICES)];
+                    runs.read(indices)?;
+                    look_up(indices, dictionary, out)?;
+                    missing -= indices.len();
+                }
+            }
+            Values::Decoded { values, at } => {
+                let taken = values.get(*at..*at + count).ok_or(SHORT)?;
+                out.extend_from_slice(taken);
+                *at += count;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves out the next `count` values.
+    pub(crate) fn skip(&mut self, count: usize) -> Result<(), PageFault> {
+        match self {
+            Values::Plain(stored) => plain::<S>(stored, count).map(|_| ()),
+            Values::Indices(runs) => runs.skip(count),
+            Values::Decoded { values, at } => {
+                *at += count;
+                (*at <= values.len()).then_some(()).ok_or(SHORT)
+            }
+        }
+    }
+}
+
+/// A dictionary's values.
+pub(crate) fn dictionary<S: Stored>(page: &DictionaryPage) -> Result<Vec<S::Read>, PageFault> {
+    let bytes = page.count.checked_mul(S::BYTES);
+    let values = bytes
+        .and_then(|bytes| page.values.get(..bytes))
+        .ok_or(SHORT)?;
+    Ok(values.chunks_exact(S::BYTES).map(S::read).collect())
+}
+
+fn plain<S: Stored>(stored: &mut Bytes, count: usize) -> Result<Bytes, PageFault> {
+    let bytes = count.checked_mul(S::BYTES).ok_or(SHORT)?;
+    match bytes <= stored.len() {
+        true => Ok(stored.split_to(bytes)),
+        false => Err(SHORT),
+    }
+}
+
+fn look_up<T: Copy>(indices: &[u32], dictionary: &[T], out: &mut Vec<T>) -> Result<(), PageFault> {
+    let most = indices.iter().copied().max().unwrap_or(0);
+    if most as usize >= dictionary.len() {
+        return Err(PageFault::Dictionary {
+            index: most,
+            count: dictionary.len(),
+        });
+    }
+    out.extend(indices.iter().map(|index| dictionary[*index as usize]));
+    Ok(())
+}
+
+/// First all first bytes, then all second ones, and so on.
+fn split_streams<S: Stored>(stored: &[u8]) -> Vec<S::Read> {
+    let count = stored.len() / S::BYTES;
+    let mut bytes = [0; 8];
+    (0..count)
+        .map(|index| {
+            for (stream, byte) in bytes[..S::BYTES].iter_mut().enumerate() {
+                *byte = stored[stream * count + index];
+            }
+            S::read(&bytes[..S::BYTES])
+        })
+        .collect()
+}
+
+/// Looked up at a time.
+const INDICES: usize = 1024;
+const SHORT: PageFault = PageFault::Short { what: "values" };
