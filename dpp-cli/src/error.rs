@@ -50,6 +50,9 @@ pub(crate) enum Error {
     /// Standard output is gone.
     #[error("can't write to standard output")]
     Output { source: io::Error },
+    /// What to log can't be meant.
+    #[error(transparent)]
+    Log(#[from] dpp_proto::process::LogError),
     /// No runtime to wait in.
     #[error("can't start the async runtime")]
     Runtime { source: io::Error },
@@ -101,6 +104,7 @@ impl Faulty for Error {
             | Error::Output { .. }
             | Error::Runtime { .. }
             | Error::Task(_) => Fault::Internal,
+            Error::Log(error) => error.fault(),
             Error::Table(error) => error.fault(),
             Error::Keys(error) => error.fault(),
             Error::Plan(error) => error.fault(),

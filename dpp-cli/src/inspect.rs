@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 
 /// Prints the table's report.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
-    start_log(LogFormat::Human, "warn");
+    start_log(LogFormat::Human, "warn")?;
     let source = arguments.storage.source(&arguments.url);
     let options = arguments.keys.options()?;
     let report = crate::runtime()?.block_on(async {

@@ -103,7 +103,7 @@ enum CodecName {
 
 /// Rewrites the table and prints what came of it.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
-    start_log(LogFormat::Human, "warn");
+    start_log(LogFormat::Human, "warn")?;
     let started = Instant::now();
     let source = arguments.storage.source(&arguments.source);
     let destination = arguments.storage.source(&arguments.destination);

@@ -93,7 +93,7 @@ pub(crate) struct Arguments {
 
 /// Drains the job and prints its report.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
-    start_log(LogFormat::Human, "warn");
+    start_log(LogFormat::Human, "warn")?;
     let plan = plan(&arguments.plan)?;
     let report = crate::runtime()?.block_on(async {
         let table = arguments.storage.source(&arguments.table);

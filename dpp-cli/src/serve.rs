@@ -37,7 +37,7 @@ enum Service {
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
-    start_log(arguments.log_format, "info");
+    start_log(arguments.log_format, "info")?;
     let runtime = crate::runtime()?;
     match arguments.service {
         Service::Worker(worker) => {

@@ -51,7 +51,7 @@ struct Report {
 
 /// Takes or extends a snapshot and prints what it is.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
-    start_log(LogFormat::Human, "warn");
+    start_log(LogFormat::Human, "warn")?;
     let source = arguments.storage.source(&arguments.url);
     let options = arguments.keys.options()?;
     let report = crate::runtime()?.block_on(async {

@@ -55,7 +55,7 @@ struct Report<'a> {
 
 /// Compares the tables and prints the verdict; a difference is also an error.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
-    start_log(LogFormat::Human, "warn");
+    start_log(LogFormat::Human, "warn")?;
     let open = |url: &str| {
         arguments
             .names

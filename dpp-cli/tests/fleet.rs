@@ -92,6 +92,16 @@ fn signal(name: &str, id: u32) {
     assert!(sent.unwrap().success());
 }
 
+/// How long ago a process was started: by the kernel's clock, in its ticks of 10 ms.
+fn age_seconds(id: u32) -> f64 {
+    let up = fs::read_to_string("/proc/uptime").unwrap();
+    let up: f64 = up.split(' ').next().unwrap().parse().unwrap();
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    let (_, after_name) = stat.rsplit_once(") ").unwrap();
+    let started: f64 = after_name.split(' ').nth(19).unwrap().parse().unwrap();
+    up - started / 100.0
+}
+
 fn workers(status: &Value) -> usize {
     status["workers"].as_array().unwrap().len()
 }
@@ -151,7 +161,8 @@ fn a_local_worker_that_is_killed_is_replaced_and_all_leave_with_the_fleet() {
         workers.map(|worker| id(worker).unwrap()).collect()
     };
     let before = ids(&first);
-    std::thread::sleep(Duration::from_secs(2)); // one that dies younger is replaced later
+    // One that dies younger is replaced later.
+    fleet.wait("grown up", |_| age_seconds(before[0]) > 2.0);
     signal("KILL", before[0]);
     let after = fleet.wait("a new one", |status| {
         let now = ids(status);

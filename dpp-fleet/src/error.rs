@@ -1,6 +1,6 @@
 //! What can go wrong in the fleet service, and what the caller can do about it.
 
-use dpp_proto::{Fault, Faulty, listen};
+use dpp_proto::{Fault, Faulty, listen, process::LogError};
 use thiserror::Error;
 
 /// Why the fleet refused a request or could not serve.
@@ -41,6 +41,9 @@ pub enum Error {
         /// As it said.
         message: String,
     },
+    /// What to log can't be meant.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The service can't listen, or stopped.
     #[error(transparent)]
     Listen(#[from] listen::Error),
@@ -52,6 +55,7 @@ impl Faulty for Error {
             Error::Heartbeat { .. } | Error::Report { .. } => Fault::Invalid,
             Error::Asked { fault, .. } => *fault,
             Error::Full { .. } => Fault::Unavailable,
+            Error::Log(error) => error.fault(),
             Error::Listen(error) => error.fault(),
         }
     }

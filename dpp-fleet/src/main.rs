@@ -21,11 +21,11 @@ struct Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let command = Command::parse();
-    start_log(command.log_format, "info");
-    exit(
-        "dpp-fleet",
-        command::run(command.arguments, vec![worker()]).await,
-    )
+    let served = async {
+        start_log(command.log_format, "info")?;
+        command::run(command.arguments, vec![worker()]).await
+    };
+    exit("dpp-fleet", served.await)
 }
 
 /// `dpp-worker` beside this program, or wherever the shell finds it.

@@ -47,6 +47,7 @@ pub use read::coalesce::{CoalesceSettings, coalesce};
 pub use read::convert::arrow_type;
 pub use read::decode::PieceBatches;
 pub use read::fetch::{FetchedPiece, PieceRequest, ReadCounters};
+pub use read::size::PieceSize;
 pub use snapshot::place::SnapshotPlace;
 pub use snapshot::take::Opened;
 pub use snapshot::{Snapshot, predicate};

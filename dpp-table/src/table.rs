@@ -12,7 +12,8 @@ use crate::features::feature_map::FeatureNames;
 use crate::files::Files;
 use crate::footer::cache::FooterCache;
 use crate::options::TableOptions;
-use crate::read::fetch::{self, FetchedPiece, PieceRequest};
+use crate::read::fetch::{self, FetchedPiece, PieceRequest, ReadCounters};
+use crate::read::size::PieceSize;
 use crate::snapshot::Snapshot;
 use crate::snapshot::discover::prune;
 use crate::snapshot::place::SnapshotReference;
@@ -126,6 +127,12 @@ impl Table {
             schema: snapshot.survey().columns.finish(partition_columns),
             snapshot,
         })
+    }
+
+    /// What a piece would hold in memory, and what asking cost: only a footer that is not known yet is fetched for it.
+    /// Fails as [`Table::fetch`] does.
+    pub async fn size(&self, request: &PieceRequest) -> Result<(PieceSize, ReadCounters), Error> {
+        fetch::sized(&self.files, request).await
     }
 
     /// Fetches the stored bytes of a piece: waits for storage only. Fails when the file is gone or is not the

@@ -65,8 +65,11 @@ struct Command {
 /// of `registry`. A worker with ops of your own is a binary that calls this with `Registry::standard().with(…)`.
 pub async fn main(arguments: impl IntoIterator<Item = OsString>, registry: Registry) -> ExitCode {
     let command = Command::parse_from(arguments);
-    start_log(command.log_format, "info");
-    exit("dpp-worker", run(command.arguments, registry).await)
+    let served = async {
+        start_log(command.log_format, "info")?;
+        run(command.arguments, registry).await
+    };
+    exit("dpp-worker", served.await)
 }
 
 /// Serves until SIGTERM or SIGINT, with the ops of `registry`.

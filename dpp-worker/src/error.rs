@@ -1,6 +1,6 @@
 //! What can go wrong between a request and its frames.
 
-use dpp_proto::{Fault, Faulty, listen};
+use dpp_proto::{Fault, Faulty, listen, process::LogError};
 
 use crate::ByteSize;
 
@@ -60,6 +60,9 @@ pub enum Error {
         /// What is wrong with them.
         source: dpp_table::KeyError,
     },
+    /// What to log can't be meant.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The service can't listen, or stopped.
     #[error(transparent)]
     Listen(#[from] listen::Error),
@@ -83,6 +86,7 @@ impl Faulty for Error {
             Error::Full { .. } => Fault::Unavailable,
             Error::Panicked { .. } | Error::Threads { .. } => Fault::Internal,
             Error::Keys { source } => source.fault(),
+            Error::Log(error) => error.fault(),
             Error::Listen(error) => error.fault(),
         }
     }

@@ -44,6 +44,14 @@ pub(crate) struct Admitted {
     bytes: u64,
 }
 
+/// A place in a client's queue, left when dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    memory: Arc<Memory>,
+    client: String,
+    ticket: u64,
+}
+
 /// Who holds and waits for what. Pure.
 #[derive(Debug, Default)]
 struct Held {
@@ -68,40 +76,18 @@ impl Memory {
         })
     }
 
-    /// Waits until a read of `client` may hold so many bytes. Cancelling it withdraws.
-    ///
-    /// # Errors
-    /// [`Error::Full`] when that took too long, so that the client may ask another worker.
-    pub(crate) async fn admit(
-        self: &Arc<Self>,
-        client: &str,
-        bytes: u64,
-    ) -> Result<Admitted, Error> {
-        let mut changes = self.changes.subscribe();
-        let turn = Turn {
-            memory: self,
-            client,
-            ticket: self.lock().ask(client),
-        };
-        let admitted = async {
-            loop {
-                if self.lock().admit(self.limit, client, turn.ticket, bytes) {
-                    return;
-                }
-                // What changes after the subscription was made is seen above.
-                changes.changed().await.expect("the sender is ours");
-            }
-        };
-        if timeout(PATIENCE, admitted).await.is_err() {
-            let (held, limit) = (self.lock().total, self.limit.unwrap_or(u64::MAX));
-            return Err(Error::Full { held, limit, bytes });
-        }
-        drop(turn);
-        Ok(Admitted {
+    /// Whether there is a limit: without one nobody needs to know what a read will hold.
+    pub(crate) fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    /// A place at the end of a client's queue: reads are admitted in the order in which they took theirs.
+    pub(crate) fn queue(self: &Arc<Self>, client: &str) -> Turn {
+        Turn {
             memory: self.clone(),
             client: client.to_owned(),
-            bytes,
-        })
+            ticket: self.lock().ask(client),
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Held)) {
@@ -136,17 +122,42 @@ impl Drop for Admitted {
     }
 }
 
-/// A place in a client's queue, left when dropped.
-struct Turn<'a> {
-    memory: &'a Memory,
-    client: &'a str,
-    ticket: u64,
+impl Turn {
+    /// Waits until the read may hold so many bytes. Cancelling it withdraws.
+    ///
+    /// # Errors
+    /// [`Error::Full`] when that took too long, so that the client may ask another worker.
+    pub(crate) async fn admit(self, bytes: u64) -> Result<Admitted, Error> {
+        let (memory, client) = (&self.memory, &self.client);
+        let mut changes = memory.changes.subscribe();
+        let admitted = async {
+            loop {
+                if memory
+                    .lock()
+                    .admit(memory.limit, client, self.ticket, bytes)
+                {
+                    return;
+                }
+                // What changes after the subscription was made is seen above.
+                changes.changed().await.expect("the sender is ours");
+            }
+        };
+        if timeout(PATIENCE, admitted).await.is_err() {
+            let (held, limit) = (memory.lock().total, memory.limit.unwrap_or(u64::MAX));
+            return Err(Error::Full { held, limit, bytes });
+        }
+        Ok(Admitted {
+            memory: memory.clone(),
+            client: client.clone(),
+            bytes,
+        })
+    }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.memory
-            .change(|held| held.leave(self.client, self.ticket));
+            .change(|held| held.leave(&self.client, self.ticket));
     }
 }
 
@@ -198,10 +209,12 @@ impl Held {
     }
 }
 
-/// Whether a client that holds `own` of `total` bytes may have `bytes` more.
+/// Whether a client that holds `own` of `total` bytes may have `bytes` more. One that holds some leaves room for a read of
+/// that size by another.
 fn fits(limit: u64, total: u64, own: u64, bytes: u64) -> bool {
     let free = limit.saturating_sub(total);
-    total == 0 || (bytes <= free && own.saturating_add(bytes) <= free.saturating_mul(2))
+    let room = bytes.saturating_mul(if own == 0 { 1 } else { 2 });
+    total == 0 || (room <= free && own.saturating_add(bytes) <= free.saturating_mul(2))
 }
 
 impl FromStr for ByteSize {
@@ -253,27 +266,38 @@ mod tests {
     async fn a_client_that_holds_on_stops_itself_only() {
         let memory = Memory::new(Some(ByteSize(90)));
         let mut slow = Vec::new();
-        while let Ok(admitted) = timeout(Duration::from_millis(1), memory.admit("slow", 10)).await {
+        while let Ok(admitted) =
+            timeout(Duration::from_millis(1), memory.queue("slow").admit(10)).await
+        {
             slow.push(admitted.unwrap());
         }
         assert_eq!(slow.len(), 6, "two thirds");
         for _ in 0..100 {
-            memory.admit("quick", 20).await.unwrap();
+            memory.queue("quick").admit(20).await.unwrap();
         }
         slow.pop();
-        memory.admit("slow", 10).await.unwrap();
+        memory.queue("slow").admit(10).await.unwrap();
         drop(slow);
         assert_eq!(totals(&memory), (0, 0));
     }
 
     #[tokio::test]
+    async fn a_client_with_large_reads_leaves_room_for_one_of_another() {
+        let memory = Memory::new(Some(ByteSize(90)));
+        let _slow = memory.queue("slow").admit(35).await.unwrap();
+        let second = timeout(Duration::from_millis(1), memory.queue("slow").admit(35)).await;
+        assert!(second.is_err(), "it would fill all");
+        memory.queue("quick").admit(35).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn what_never_fits_goes_alone() {
         let memory = Memory::new(Some(ByteSize(90)));
-        let alone = memory.admit("a", 1_000).await.unwrap();
-        let waiting = timeout(Duration::from_millis(1), memory.admit("b", 1)).await;
+        let alone = memory.queue("a").admit(1_000).await.unwrap();
+        let waiting = timeout(Duration::from_millis(1), memory.queue("b").admit(1)).await;
         assert!(waiting.is_err());
         drop(alone);
-        let mut small = memory.admit("b", 1).await.unwrap();
+        let mut small = memory.queue("b").admit(1).await.unwrap();
         small.holds(60);
         assert_eq!(memory.lock().total, 60);
     }
@@ -281,11 +305,11 @@ mod tests {
     #[tokio::test]
     async fn a_clients_reads_are_admitted_in_turn() {
         let memory = Memory::new(Some(ByteSize(90)));
-        let first = memory.admit("a", 60).await.unwrap();
-        let large = memory.admit("a", 50);
+        let first = memory.queue("a").admit(60).await.unwrap();
+        let large = memory.queue("a").admit(50);
         tokio::pin!(large);
         assert!(futures::poll!(&mut large).is_pending());
-        let small = memory.admit("a", 1);
+        let small = memory.queue("a").admit(1);
         tokio::pin!(small);
         assert!(
             futures::poll!(&mut small).is_pending(),

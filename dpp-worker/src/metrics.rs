@@ -12,7 +12,7 @@ use dpp_proto::v1::{ReadSummary, StatsResponse};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 const ROWS: &str = "dpp_worker_rows_total";
-const STAGE_SECONDS: &str = "dpp_worker_stage_seconds_total";
+const STAGE_MICROSECONDS: &str = "dpp_worker_stage_microseconds_total";
 const ACTIVE_READS: &str = "dpp_worker_active_reads";
 const HELD_BYTES: &str = "dpp_worker_held_bytes";
 
@@ -20,9 +20,9 @@ const HELD_BYTES: &str = "dpp_worker_held_bytes";
 pub(crate) fn describe() {
     describe_counter!(ROWS, Unit::Count, "Rows sent as frames");
     describe_counter!(
-        STAGE_SECONDS,
-        Unit::Seconds,
-        "Seconds by stage: storage (waited), decode and transform (CPU)"
+        STAGE_MICROSECONDS,
+        Unit::Microseconds,
+        "Microseconds by stage: storage (waited), decode and transform (CPU)"
     );
     describe_gauge!(HELD_BYTES, Unit::Bytes, "Bytes that reads hold in buffers");
     describe_gauge!(ACTIVE_READS, Unit::Count, "Reads under way");
@@ -72,7 +72,7 @@ impl Totals {
             ("decode", read.decode_seconds),
             ("transform", read.transform_seconds),
         ] {
-            gauge!(STAGE_SECONDS, "stage" => stage).increment(seconds);
+            counter!(STAGE_MICROSECONDS, "stage" => stage).increment((seconds * 1e6) as u64);
         }
         let mut total = self.total.lock().unwrap_or_else(PoisonError::into_inner);
         total.rows += read.rows;

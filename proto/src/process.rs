@@ -6,9 +6,12 @@ use std::{
 };
 
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{LevelFilter, ParseError},
+};
 
-use crate::{Faulty, fault::message_with_causes};
+use crate::{Fault, Faulty, fault::message_with_causes};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -20,11 +23,34 @@ pub enum LogFormat {
     Json,
 }
 
+/// A `DPP_LOG` that can't be meant.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "DPP_LOG={wanted:?} is no filter, {reason}: write a level (error, warn, info, debug, trace, off), or dpp_worker=debug,warn"
+)]
+pub struct LogError {
+    /// As the environment has it.
+    wanted: String,
+    reason: String,
+}
+
+impl Faulty for LogError {
+    fn fault(&self) -> Fault {
+        Fault::Invalid
+    }
+}
+
 /// Logs to standard error at `level`, unless `DPP_LOG` (info, dpp_worker=debug, …) says otherwise.
 ///
 /// Does nothing when the process logs already: whoever installed a subscriber keeps theirs.
-pub fn start_log(format: LogFormat, level: &str) {
-    let filter = filter(level);
+///
+/// # Errors
+/// `DPP_LOG` is set and says nothing that can be meant.
+pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogError> {
+    let filter = match std::env::var("DPP_LOG") {
+        Ok(wanted) => filter(&wanted)?,
+        Err(_) => EnvFilter::new(level),
+    };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(stderr().is_terminal())
@@ -33,18 +59,24 @@ pub fn start_log(format: LogFormat, level: &str) {
         LogFormat::Human => log.try_init(),
         LogFormat::Json => log.json().try_init(),
     };
+    Ok(())
 }
 
-/// What `DPP_LOG` asks for, or `level`; one that can't be read is said, not swallowed.
-#[expect(clippy::print_stderr, reason = "the log does not run yet")]
-fn filter(level: &str) -> EnvFilter {
-    let Ok(wanted) = std::env::var("DPP_LOG") else {
-        return EnvFilter::new(level);
+/// What `wanted` asks for. A word without `=` must be a level: as the name of a module it would silence all others.
+fn filter(wanted: &str) -> Result<EnvFilter, LogError> {
+    let wrong = |reason: String| LogError {
+        wanted: wanted.to_owned(),
+        reason,
     };
-    wanted.parse().unwrap_or_else(|error| {
-        eprintln!("DPP_LOG={wanted:?} is no filter ({error}); write info or dpp_worker=debug,warn. Logging at {level}.");
-        EnvFilter::new(level)
-    })
+    let words = wanted.split(',').map(str::trim);
+    for word in words.filter(|word| !word.is_empty() && !word.contains(['=', '['])) {
+        if word.parse::<LevelFilter>().is_err() {
+            return Err(wrong(format!("{word} is no level")));
+        }
+    }
+    wanted
+        .parse()
+        .map_err(|error: ParseError| wrong(error.to_string()))
 }
 
 /// The exit status of a process called `name`; an error is printed as one line first.
@@ -55,6 +87,36 @@ pub fn exit(name: &str, result: Result<(), impl Faulty>) -> ExitCode {
         Err(error) => {
             eprintln!("{name}: error: {}", message_with_causes(&error));
             ExitCode::from(error.fault().exit_status())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_filter_is_said() {
+        for meant in [
+            "info",
+            "WARN",
+            "off",
+            "",
+            "dpp_worker=debug",
+            "dpp_worker=debug,warn",
+            "[read]=trace,error",
+        ] {
+            assert!(filter(meant).is_ok(), "{meant}");
+        }
+        for wrong in [
+            "dpp_worker",
+            "infoo",
+            "verbose",
+            "warn,dpp",
+            "dpp_worker=loud",
+        ] {
+            let said = filter(wrong).unwrap_err().to_string();
+            assert!(said.contains(wrong) && said.contains("DPP_LOG"), "{said}");
         }
     }
 }

@@ -11,7 +11,7 @@ use dpp_proto::process::{LogFormat, start_log};
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
-use crate::errors::internal;
+use crate::errors::{internal, raise};
 
 /// Waits for what `start` begins, with the GIL released. A signal whose handler raises, as Ctrl-C's does, ends the wait
 /// and drops the future.
@@ -47,6 +47,8 @@ fn runtime() -> PyResult<Arc<Runtime>> {
         Some(_) => std::mem::forget(current.take()),
         None => {}
     }
+    // Waiting for a worker, say, is a warning that somebody should see.
+    start_log(LogFormat::Human, "warn").map_err(|error| raise(&error))?;
     let runtime =
         Arc::new(start().map_err(|error| internal(format!("can't start threads: {error}")))?);
     *current = Some((process::id(), runtime.clone()));
@@ -54,8 +56,6 @@ fn runtime() -> PyResult<Arc<Runtime>> {
 }
 
 fn start() -> std::io::Result<Runtime> {
-    // Waiting for a worker, say, is a warning that somebody should see.
-    start_log(LogFormat::Human, "warn");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Builder::new_multi_thread()
         .worker_threads(cores.min(MOST_THREADS))

@@ -18,6 +18,7 @@ use crate::metrics;
 use crate::read::coalesce::{CoalesceSettings, coalesce};
 use crate::read::decode::guarded;
 use crate::read::plan::{ReadPlan, plan};
+use crate::read::size::{PieceSize, size};
 use crate::read::sparse::SparseFile;
 use crate::store::Store;
 use crate::store::transport::counting_retries;
@@ -77,6 +78,18 @@ pub(crate) async fn fetch(files: &Files, request: PieceRequest) -> Result<Fetche
         batch_rows: request.batch_rows,
         io,
     })
+}
+
+/// Sizes a piece, counting what that costs.
+pub(crate) async fn sized(
+    files: &Files,
+    request: &PieceRequest,
+) -> Result<(PieceSize, ReadCounters), Error> {
+    let mut io = ReadCounters::default();
+    let (size, retries) = counting_retries(size(files, request, &mut io)).await;
+    io.retries += retries;
+    metrics::record(io);
+    Ok((size?, io))
 }
 
 async fn fetch_counted(

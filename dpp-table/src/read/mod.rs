@@ -1,5 +1,6 @@
-//! A piece of a file → its rows. In order: what to read (`plan`, `coalesce`), the bytes (`fetch`, waits only; `sparse`
-//! holds them), the rows (`decode`, computes only: from `pages` by our own `columns`, else by the Parquet crate), brought to the kinds asked for (`convert`), maps
+//! A piece of a file → its rows. In order: what it will hold (`size`), what to read (`plan`, `coalesce`), the bytes (`fetch`,
+//! waits only; `sparse` holds them), the rows (`decode`, computes only: from `pages` by our own `columns`, else by the Parquet
+//! crate), brought to the kinds asked for (`convert`), maps
 //! split into their features (`map_split`, `sources`).
 
 pub(crate) mod coalesce;
@@ -11,5 +12,6 @@ pub(crate) mod map_split;
 pub(crate) mod pages;
 pub(crate) mod pieces;
 pub(crate) mod plan;
+pub(crate) mod size;
 pub(crate) mod sources;
 pub(crate) mod sparse;

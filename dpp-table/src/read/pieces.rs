@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use parquet::arrow::ProjectionMask;
-use parquet::basic::Type;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use crate::error::Error;
 use crate::footer::Footer;
 use crate::footer::page_index::stored_range;
+use crate::read::size::decoded_bytes;
 
 /// Rows to read at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,8 @@ pub(crate) fn pieces(
                 reason: "a row group of it is that large and has no page index, so it is read whole",
             });
         }
-        let row_bytes = decoded_bytes(group) / rows + extra_row_bytes + 1;
+        let decoded: u64 = group.columns().iter().map(decoded_bytes).sum();
+        let row_bytes = decoded / rows + extra_row_bytes + 1;
         let batch_rows = (memory_bytes / 24 / row_bytes).clamp(1, MAX_BATCH_ROWS);
         let step = rows.div_ceil(parts);
         let cut = |start: u64| Piece {
@@ -79,19 +80,6 @@ fn stored_bytes(group: &RowGroupMetaData) -> u64 {
         .iter()
         .map(ColumnChunkMetaData::compressed_size);
     bytes.map(i64::unsigned_abs).sum()
-}
-
-/// About the bytes that a row group takes as Arrow: dictionaries hide how long texts are, so those count fourfold.
-fn decoded_bytes(group: &RowGroupMetaData) -> u64 {
-    let bytes = |column: &ColumnChunkMetaData| {
-        let (values, stored) = (column.num_values(), column.uncompressed_size());
-        let (values, stored) = (values.unsigned_abs(), stored.unsigned_abs());
-        match column.column_type() {
-            Type::BYTE_ARRAY => (values * 16).max(stored * 4),
-            _ => (values * 12).max(stored * 2),
-        }
-    };
-    group.columns().iter().map(bytes).sum()
 }
 
 /// More gain nothing.

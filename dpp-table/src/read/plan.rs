@@ -122,7 +122,11 @@ pub(crate) fn plan(
 }
 
 /// The row group that holds `rows`, and its rows within the file.
-fn row_group(name: &str, footer: &Footer, rows: &Range<u64>) -> Result<(usize, Range<u64>), Error> {
+pub(crate) fn row_group(
+    name: &str,
+    footer: &Footer,
+    rows: &Range<u64>,
+) -> Result<(usize, Range<u64>), Error> {
     let mut first = 0;
     for (index, count) in footer.row_group_rows().into_iter().enumerate() {
         let group = first..first + count;

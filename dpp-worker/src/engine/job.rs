@@ -8,9 +8,10 @@ use std::{
     },
 };
 
+use dpp_batch::{Layout, VectorSpec};
 use dpp_ops::{Plan, Program, Registry};
 use dpp_proto::v1;
-use dpp_table::Table;
+use dpp_table::{PieceSize, Table};
 
 use crate::Error;
 
@@ -20,8 +21,8 @@ pub(crate) struct OpenJob {
     pub(crate) table: Table,
     pub(crate) program: Program,
     base_batch_rows: AtomicUsize,
-    /// Stored bytes a row, of the last read; 0 before the first.
-    stored_row_bytes: AtomicU64,
+    /// Packed bytes of a row, the most so far.
+    packed_row_bytes: AtomicU64,
 }
 
 impl OpenJob {
@@ -32,48 +33,42 @@ impl OpenJob {
         registry: &Registry,
     ) -> Result<OpenJob, Error> {
         let program = Program::compile_with(&Plan::from_proto(plan)?, registry)?;
-        let base_batch_rows = base_batch_rows(program.layout());
+        let row_bytes = packed_row_bytes(program.layout());
+        let base_batch_rows = base_batch_rows(program.layout(), row_bytes);
         Ok(OpenJob {
             table,
             program,
             base_batch_rows: base_batch_rows.into(),
-            stored_row_bytes: 0.into(),
+            packed_row_bytes: (row_bytes as u64).into(),
         })
     }
 
-    /// Bytes that a read will hold: stored bytes as the job's last read had them, or all of the file's rows', and what is
-    /// decoded.
-    pub(crate) fn guessed_bytes(&self, request: &v1::ReadRequest) -> u64 {
-        let rows = request.to_row - request.from_row;
-        let stored = match (self.stored_row_bytes.load(Ordering::Relaxed), &request.file) {
-            (0, Some(file)) => {
-                let file_rows: u64 = file.row_group_rows.iter().sum();
-                file.size_bytes / file_rows.max(1)
-            }
-            (known, _) => known,
-        };
-        rows.saturating_mul(stored)
-            .saturating_add(self.decoded_bytes(request))
-    }
-
-    /// Bytes that a read holds beside stored ones: the rows of a window or base batch, decoded, and frames on their way.
-    pub(crate) fn decoded_bytes(&self, request: &v1::ReadRequest) -> u64 {
+    /// Bytes that a read will hold: what it fetches and decodes with, rows of a window or base batch decoded, transformed and
+    /// packed, and frames on their way.
+    pub(crate) fn held_bytes(&self, request: &v1::ReadRequest, size: PieceSize) -> u64 {
         let base = self.base_batch_rows() as u64;
         let window = request.shuffle.map_or(0, |shuffle| shuffle.window_rows);
-        let decoded = window
-            .min(request.to_row - request.from_row)
-            .div_ceil(base)
-            .max(1)
-            * 2;
-        (decoded + FRAMES_HELD) * FRAME_BYTES as u64
+        let rows = request.to_row - request.from_row;
+        // A window is decoded, then put in order; a base batch is read, converted, transformed and packed.
+        let decoded = 2 * window.max(base).min(rows) + 2 * base.min(rows);
+        size.stored_bytes
+            .saturating_add(size.decoding_bytes)
+            .saturating_add(decoded.saturating_mul(size.row_bytes))
+            .saturating_add(self.frames_bytes())
     }
 
-    /// Learns how many stored bytes the job's rows have.
-    pub(crate) fn note_stored(&self, rows: u64, bytes: u64) {
-        if rows > 0 && bytes > 0 {
-            self.stored_row_bytes
-                .store(bytes.div_ceil(rows), Ordering::Relaxed);
-        }
+    /// Bytes of a read's frames that wait for the client, here and in the transport.
+    pub(crate) fn frames_bytes(&self) -> u64 {
+        let row = self.packed_row_bytes.load(Ordering::Relaxed);
+        let frame = (self.base_batch_rows() as u64).saturating_mul(row);
+        FRAMES_HELD * frame.clamp(LEAST_FRAME_BYTES, 2 * FRAME_BYTES as u64)
+    }
+
+    /// Packs fewer rows at a time from now on where those of a base batch would not fit `share` bytes.
+    pub(crate) fn fit(&self, share: u64, size: PieceSize) {
+        let fitting = (share / BASE_BATCH_COPIES / size.row_bytes.max(1)).max(LEAST_BASE_BATCH);
+        let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
+        self.base_batch_rows.fetch_min(fitting, Ordering::Relaxed);
     }
 
     /// Rows decoded and packed at a time, sized to cache. Never visible in the order of rows or their bytes.
@@ -83,6 +78,9 @@ impl OpenJob {
 
     /// Learns from a base batch how large rows are: reads from now on pack fewer at a time when it was far too large.
     pub(crate) fn note_size(&self, rows: usize, bytes: usize) {
+        let row_bytes = bytes.div_ceil(rows.max(1)) as u64;
+        self.packed_row_bytes
+            .fetch_max(row_bytes, Ordering::Relaxed);
         if bytes > 2 * FRAME_BYTES {
             let fitting = (rows * FRAME_BYTES / bytes).max(1);
             self.base_batch_rows.fetch_min(fitting, Ordering::Relaxed);
@@ -91,16 +89,19 @@ impl OpenJob {
 }
 
 /// About 2 MiB of tensors: large enough for a transport message, small enough for a core's cache.
-fn base_batch_rows(layout: &dpp_batch::Layout) -> usize {
-    let vectors: usize = layout
-        .vectors
-        .iter()
-        .map(dpp_batch::VectorSpec::row_bytes)
-        .sum();
+fn base_batch_rows(layout: &Layout, row_bytes: usize) -> usize {
+    let least = if layout.vectors.is_empty() { 256 } else { 1 };
+    (FRAME_BYTES / row_bytes.max(1)).clamp(least, 16_384)
+}
+
+/// What a row is guessed to take as tensors.
+fn packed_row_bytes(layout: &Layout) -> usize {
+    let vectors = layout.vectors.iter().map(VectorSpec::row_bytes);
     let floats = layout.dense.len() + layout.labels.len();
-    let row_bytes =
-        vectors + floats * 4 + layout.sparse.len() * ID_LIST_BYTES + layout.extras.len() * 16;
-    (FRAME_BYTES / row_bytes.max(1)).clamp(if vectors > 0 { 1 } else { 256 }, 16_384)
+    vectors.sum::<usize>()
+        + floats * 4
+        + layout.sparse.len() * ID_LIST_BYTES
+        + layout.extras.len() * 16
 }
 
 /// Things kept by hash, the oldest forgotten first once there are `most`.
@@ -160,8 +161,13 @@ pub(crate) type KnownJobs = Known<Arc<OpenJob>>;
 
 /// Tensors of a frame, about.
 pub(crate) const FRAME_BYTES: usize = 2 << 20;
-/// Frames of a read: those that wait, the one being made, and one on the wire.
-const FRAMES_HELD: u64 = super::FRAMES_AHEAD as u64 + 2;
+/// Frames of a read: those that wait, the one being made, and one on the wire, of which encoding and transport have copies.
+const FRAMES_HELD: u64 = super::FRAMES_AHEAD as u64 + 4;
+const LEAST_FRAME_BYTES: u64 = 64 << 10;
+/// A base batch as it is read, converted, transformed and packed.
+const BASE_BATCH_COPIES: u64 = 4;
+/// Fewer rows at a time cost more in calls than they save in memory.
+const LEAST_BASE_BATCH: u64 = 16;
 /// A row's share of one sparse key: its length and about four ids.
 const ID_LIST_BYTES: usize = 36;
 

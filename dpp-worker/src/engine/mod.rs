@@ -1,7 +1,7 @@
 //! The engine: rows in, frames out. The server wraps it, and it runs on-box inside a trainer.
 //!
 //! ```text
-//! ReadRequest ─▶ picks (which rows, which order) ─▶ Table::fetch (tokio waits) ─▶ decode ─▶ permute ─▶ Program ─▶ Frame
+//! ReadRequest ─▶ picks (which rows, which order) ─▶ admitted for what it will hold ─▶ Table::fetch (tokio waits) ─▶ decode ─▶ permute ─▶ Program ─▶ Frame
 //!                  └─ survivors (of a row filter: its features are fetched and decoded first)
 //!                                                                               └──── compute pool, one frame a turn ────┘
 //! ```
@@ -9,30 +9,24 @@
 mod frames;
 mod job;
 mod picks;
+mod read;
 mod survivors;
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use dpp_batch::{Frame, Layout};
 use dpp_ops::{Plan, Program, Registry};
 use dpp_proto::{hash::message_hash, v1};
-use dpp_table::{FetchedPiece, PieceRequest, Snapshot, Table};
 pub use dpp_table::{KeyProvider, TableOptions};
+use dpp_table::{Snapshot, Table};
 use tokio::sync::{Semaphore, mpsc};
 
 use self::{
-    frames::Frames,
     job::{Known, KnownJobs, OpenJob},
     picks::Picks,
-    survivors::Survivors,
+    read::Read,
 };
-use crate::{
-    ByteSize, Error,
-    compute::Pool,
-    memory::{Admitted, Memory},
-    metrics,
-    run_work::RunWorks,
-};
+use crate::{ByteSize, Error, compute::Pool, memory::Memory, metrics, run_work::RunWorks};
 
 /// Serves jobs: a pure function from requests to frames, with caches that only make it faster.
 #[derive(Debug)]
@@ -220,19 +214,11 @@ impl Engine {
             })?;
         let picks = Picks::of(&request, job.base_batch_rows())?;
         let (events, receiver) = mpsc::channel(FRAMES_AHEAD);
-        let (engine, client) = (self.clone(), client.to_owned());
+        let (engine, turn) = (self.clone(), self.memory.queue(client));
         tokio::spawn(async move {
-            let read = async {
-                let bytes = job.guessed_bytes(&request);
-                let mut admitted = engine.memory.admit(&client, bytes).await?;
-                let _active = engine.totals.begin_read();
-                let summary = engine
-                    .send_frames(&job, request, picks, &frames, &events, &mut admitted)
-                    .await?;
-                Ok((summary, admitted))
-            };
+            let read = Read::new(&engine, &job, &request, &frames, &events);
             let ended = tokio::select! {
-                ended = read => ended,
+                ended = read.send_frames(turn, picks) => ended,
                 () = events.closed() => return, // nobody wants the rest
             };
             // What is held is given back when all frames have been taken. A receiver that is gone needs no ending.
@@ -241,87 +227,6 @@ impl Engine {
             _ = events.send(ending).await;
         });
         Ok(receiver)
-    }
-
-    async fn send_frames(
-        &self,
-        job: &Arc<OpenJob>,
-        request: v1::ReadRequest,
-        picks: Picks,
-        credits: &Semaphore,
-        events: &mpsc::Sender<Result<ReadEvent, Error>>,
-        admitted: &mut Admitted,
-    ) -> Result<v1::ReadSummary, Error> {
-        let mut summary = v1::ReadSummary::default();
-        let (file_first_row, epoch) = (request.file_first_row, request.epoch);
-        let asked = picks.rows();
-        let picks = self.survivors(job, &request, picks, &mut summary).await?;
-        let features = job.program.features();
-        let piece = fetch(job, &request, &picks, features, &mut summary).await?;
-        job.note_stored(asked, summary.read_bytes);
-        admitted.holds(summary.read_bytes + job.decoded_bytes(&request));
-        let opened = job.clone();
-        let mut frames = self
-            .pool
-            .run(move || {
-                let batches = piece.map(FetchedPiece::decode).transpose()?;
-                Ok::<_, Error>(Frames::new(opened, batches, picks, file_first_row, epoch))
-            })
-            .await??;
-        loop {
-            // Credits are never closed. Waiting for room first leaves at most one frame more than the channel holds.
-            if let Ok(credit) = credits.acquire().await {
-                credit.forget();
-            }
-            let Ok(room) = events.reserve().await else {
-                return Ok(summary);
-            };
-            let (returned, frame) = self
-                .pool
-                .run(move || {
-                    let frame = frames.next();
-                    (frames, frame)
-                })
-                .await?;
-            frames = returned;
-            let Some(frame) = frame? else { break };
-            summary.rows += frame.batch.rows as u64;
-            room.send(Ok(ReadEvent::Frame(frame)));
-        }
-        summary.decode_seconds += frames.seconds.0;
-        summary.transform_seconds = frames.seconds.1;
-        self.totals.add(&summary);
-        self.works.add(&request.run, &summary);
-        Ok(summary)
-    }
-
-    /// The picked rows that the plan's row filter keeps: all without one.
-    async fn survivors(
-        &self,
-        job: &Arc<OpenJob>,
-        request: &v1::ReadRequest,
-        picks: Picks,
-        summary: &mut v1::ReadSummary,
-    ) -> Result<Picks, Error> {
-        let Some(filter) = job.program.row_filter() else {
-            return Ok(picks);
-        };
-        let Some(piece) = fetch(job, request, &picks, filter.features(), summary).await? else {
-            return Ok(picks);
-        };
-        let (job, rows) = (job.clone(), request.from_row..request.to_row);
-        let (picks, seconds) = self
-            .pool
-            .run(move || {
-                let started = Instant::now();
-                let filter = job.program.row_filter().expect("it was there just now");
-                let survivors = Survivors::find(filter, piece.decode()?, &picks.decode, &rows)?;
-                let picks = picks.survivors(|row| survivors.keeps(row), job.base_batch_rows());
-                Ok::<_, Error>((picks, started.elapsed().as_secs_f64()))
-            })
-            .await??;
-        summary.decode_seconds += seconds;
-        Ok(picks)
     }
 
     fn table(&self, source: &v1::TableSource) -> Result<Table, Error> {
@@ -339,34 +244,4 @@ impl Engine {
         let program = Program::compile_with(&bound, &self.registry)?;
         Ok((bound.to_proto(), program.layout().clone()))
     }
-}
-
-/// The picked rows of some features, and what they cost added to `summary`; `None` when no rows are picked.
-async fn fetch(
-    job: &OpenJob,
-    request: &v1::ReadRequest,
-    picks: &Picks,
-    features: &Arc<[v1::Feature]>,
-    summary: &mut v1::ReadSummary,
-) -> Result<Option<FetchedPiece>, Error> {
-    if picks.decode.is_empty() {
-        return Ok(None);
-    }
-    let started = Instant::now();
-    let file = request.file.clone();
-    let piece = job.table.fetch(PieceRequest {
-        rows: request.from_row..request.to_row,
-        file: file.ok_or_else(|| Error::request("a read names a file"))?,
-        selection: picks.decode.clone(),
-        features: features.clone(),
-        batch_rows: job.base_batch_rows(),
-    });
-    let piece = piece.await?;
-    let io = piece.io();
-    summary.read_bytes += io.read_bytes;
-    summary.wanted_bytes += io.wanted_bytes;
-    summary.requests += io.requests;
-    summary.retries += io.retries;
-    summary.storage_seconds += started.elapsed().as_secs_f64();
-    Ok(Some(piece))
 }

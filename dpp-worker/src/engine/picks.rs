@@ -34,14 +34,6 @@ pub(crate) struct Group {
 }
 
 impl Picks {
-    /// How many rows are decoded.
-    pub(crate) fn rows(&self) -> u64 {
-        self.decode
-            .iter()
-            .map(|range| range.end - range.start)
-            .sum()
-    }
-
     /// The rows that `request` asks for; windows are joined into groups of at least `group_rows` rows where they can be.
     ///
     /// # Errors

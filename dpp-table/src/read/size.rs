@@ -1,0 +1,99 @@
+//! What reading a piece will hold, from the footer alone: whoever has little memory asks before fetching. Errs on the
+//! large side.
+
+use std::sync::Arc;
+
+use parquet::basic::{Compression, Type};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+
+use crate::encryption::unlock;
+use crate::error::Error;
+use crate::features::projection::project;
+use crate::files::Files;
+use crate::footer::page_index::stored_range;
+use crate::read::fetch::{PieceRequest, ReadCounters, known_footer};
+use crate::read::plan::row_group;
+
+/// Bytes of memory that a piece takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PieceSize {
+    /// What is fetched, and held until the piece is decoded.
+    pub stored_bytes: u64,
+    /// Beside it for as long as decoding goes on: of every column a page, a dictionary, and what decompresses them.
+    pub decoding_bytes: u64,
+    /// A decoded row.
+    pub row_bytes: u64,
+}
+
+/// Sizes a piece; only a footer that is not cached is fetched for it.
+pub(crate) async fn size(
+    files: &Files,
+    request: &PieceRequest,
+    io: &mut ReadCounters,
+) -> Result<PieceSize, Error> {
+    let footer = known_footer(files, &request.file, io).await?;
+    let path = &request.file.path;
+    let name = files.store.name(path);
+    let projection = project(&name, &footer, &files.names, &request.features)?;
+    let footer = &unlock::open_columns(files, path, Arc::clone(&footer), &projection.mask).await?;
+    let (index, group_rows) = row_group(&name, footer, &request.rows)?;
+    let group = footer.metadata().row_group(index);
+    let share = match stored_range(footer, group, &projection.mask) {
+        Some(_) => rows(&request.rows) as f64 / rows(&group_rows).max(1) as f64,
+        None => 1.0,
+    };
+    let leaves = projection.schema.leaves.iter();
+    let columns = leaves.map(|leaf| group.column(*leaf));
+    Ok(columns.fold(PieceSize::default(), |size, column| {
+        size.with(column, group, share)
+    }))
+}
+
+impl PieceSize {
+    /// Adds a column of which a share is read.
+    fn with(self, column: &ColumnChunkMetaData, group: &RowGroupMetaData, share: f64) -> PieceSize {
+        let part = |bytes: i64| {
+            let bytes = bytes.unsigned_abs();
+            bytes.min((bytes as f64 * share) as u64 + EDGES_BYTES)
+        };
+        let dictionary = match column.dictionary_page_offset() {
+            Some(_) => PAGE_BYTES,
+            None => 0,
+        };
+        let pages = part(column.uncompressed_size()).min(PAGE_BYTES + dictionary);
+        PieceSize {
+            stored_bytes: self.stored_bytes + part(column.compressed_size()),
+            decoding_bytes: self.decoding_bytes + pages + context_bytes(column.compression()),
+            row_bytes: self.row_bytes
+                + decoded_bytes(column).div_ceil(group.num_rows().unsigned_abs().max(1)),
+        }
+    }
+}
+
+/// About the bytes that a column chunk takes as Arrow: dictionaries hide how long texts are, so those count fourfold.
+pub(crate) fn decoded_bytes(column: &ColumnChunkMetaData) -> u64 {
+    let (values, stored) = (column.num_values(), column.uncompressed_size());
+    let (values, stored) = (values.unsigned_abs(), stored.unsigned_abs());
+    match column.column_type() {
+        Type::BYTE_ARRAY => (values * 16).max(stored * 4),
+        _ => (values * 12).max(stored * 2),
+    }
+}
+
+fn rows(range: &std::ops::Range<u64>) -> u64 {
+    range.end - range.start
+}
+
+/// A column's reader, and what it decompresses with.
+fn context_bytes(codec: Compression) -> u64 {
+    match codec {
+        Compression::ZSTD(_) => 104 << 10,
+        Compression::GZIP(_) | Compression::BROTLI(_) => 64 << 10,
+        _ => 8 << 10,
+    }
+}
+
+/// Writers cut pages, and dictionaries, at about a megabyte.
+const PAGE_BYTES: u64 = 1 << 20;
+/// A page begins before its first wanted row and ends after its last.
+const EDGES_BYTES: u64 = 64 << 10;

@@ -1,0 +1,222 @@
+//! One read: admitted for what it will hold, fetched, and decoded frame by frame as there is room for frames.
+
+use std::{ops::Range, sync::Arc, time::Instant};
+
+use dpp_ops::condition::RowFilter;
+use dpp_proto::v1;
+use dpp_table::{FetchedPiece, PieceRequest, PieceSize, ReadCounters};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{Engine, ReadEvent, frames::Frames, job::OpenJob, picks::Picks, survivors::Survivors};
+use crate::{
+    Error,
+    memory::{Admitted, Turn},
+};
+
+/// A read, and what it has cost so far. What broke off is counted too, when this is dropped.
+pub(super) struct Read<'a> {
+    engine: &'a Engine,
+    job: &'a Arc<OpenJob>,
+    request: &'a v1::ReadRequest,
+    credits: &'a Semaphore,
+    events: &'a mpsc::Sender<Result<ReadEvent, Error>>,
+    summary: v1::ReadSummary,
+}
+
+/// Adds the time until it is dropped to some seconds.
+struct Waiting<'a> {
+    seconds: &'a mut f64,
+    began: Instant,
+}
+
+impl<'a> Read<'a> {
+    pub(super) fn new(
+        engine: &'a Engine,
+        job: &'a Arc<OpenJob>,
+        request: &'a v1::ReadRequest,
+        credits: &'a Semaphore,
+        events: &'a mpsc::Sender<Result<ReadEvent, Error>>,
+    ) -> Read<'a> {
+        Read {
+            engine,
+            job,
+            request,
+            credits,
+            events,
+            summary: v1::ReadSummary::default(),
+        }
+    }
+
+    /// Sends the frames of what is picked, once `turn` has come. Returns what they cost, and what they still hold.
+    pub(super) async fn send_frames(
+        mut self,
+        turn: Turn,
+        picks: Picks,
+    ) -> Result<(v1::ReadSummary, Admitted), Error> {
+        let size = self.size().await?;
+        let mut admitted = turn.admit(self.job.held_bytes(self.request, size)).await?;
+        let _active = self.engine.totals.begin_read();
+        let picks = self.survivors(picks).await?;
+        let fetched_before = self.summary.read_bytes;
+        let piece = self.fetch(&picks, self.job.program.features()).await?;
+        let size = PieceSize {
+            stored_bytes: self.summary.read_bytes - fetched_before,
+            ..size
+        };
+        admitted.holds(self.job.held_bytes(self.request, size));
+        self.make_frames(piece, picks).await?;
+        // Nothing is left but what the client has not taken.
+        admitted.holds(self.job.frames_bytes());
+        Ok((self.summary, admitted))
+    }
+
+    /// What the read will hold at most. Nobody asks where memory has no limit.
+    async fn size(&mut self) -> Result<PieceSize, Error> {
+        let mut most = PieceSize::default();
+        let Some(limit) = self.engine.memory.limit() else {
+            return Ok(most);
+        };
+        let program = &self.job.program;
+        let looked_at = program.row_filter().map(RowFilter::features);
+        for features in looked_at.into_iter().chain([program.features()]) {
+            let began = Instant::now();
+            let request = self.piece_request(Vec::new(), features)?;
+            let (size, io) = self.job.table.size(&request).await?;
+            add_io(&mut self.summary, io);
+            self.summary.storage_seconds += began.elapsed().as_secs_f64();
+            most = PieceSize {
+                stored_bytes: size.stored_bytes.max(most.stored_bytes),
+                decoding_bytes: size.decoding_bytes.max(most.decoding_bytes),
+                row_bytes: size.row_bytes.max(most.row_bytes),
+            };
+        }
+        self.job.fit(limit / BASE_BATCHES_IN_MEMORY, most);
+        Ok(most)
+    }
+
+    /// The picked rows that the plan's row filter keeps: all without one.
+    async fn survivors(&mut self, picks: Picks) -> Result<Picks, Error> {
+        let Some(filter) = self.job.program.row_filter() else {
+            return Ok(picks);
+        };
+        let Some(piece) = self.fetch(&picks, filter.features()).await? else {
+            return Ok(picks);
+        };
+        let (job, rows) = (self.job.clone(), self.request.from_row..self.request.to_row);
+        let looked = self
+            .engine
+            .pool
+            .run(move || look(&job, piece, picks, &rows));
+        let (picks, seconds) = looked.await??;
+        self.summary.decode_seconds += seconds;
+        Ok(picks)
+    }
+
+    /// The picked rows of some features; `None` when no rows are picked.
+    async fn fetch(
+        &mut self,
+        picks: &Picks,
+        features: &Arc<[v1::Feature]>,
+    ) -> Result<Option<FetchedPiece>, Error> {
+        if picks.decode.is_empty() {
+            return Ok(None);
+        }
+        let request = self.piece_request(picks.decode.clone(), features)?;
+        let waiting = Waiting {
+            seconds: &mut self.summary.storage_seconds,
+            began: Instant::now(),
+        };
+        let piece = self.job.table.fetch(request).await?;
+        drop(waiting);
+        add_io(&mut self.summary, piece.io());
+        Ok(Some(piece))
+    }
+
+    fn piece_request(
+        &self,
+        selection: Vec<Range<u64>>,
+        features: &Arc<[v1::Feature]>,
+    ) -> Result<PieceRequest, Error> {
+        let file = self.request.file.clone();
+        Ok(PieceRequest {
+            rows: self.request.from_row..self.request.to_row,
+            file: file.ok_or_else(|| Error::request("a read names a file"))?,
+            selection,
+            features: features.clone(),
+            batch_rows: self.job.base_batch_rows(),
+        })
+    }
+
+    /// Decodes and packs on the compute pool, one frame a turn, and sends what comes.
+    async fn make_frames(
+        &mut self,
+        piece: Option<FetchedPiece>,
+        picks: Picks,
+    ) -> Result<(), Error> {
+        let (job, pool) = (self.job.clone(), &self.engine.pool);
+        let (file_first_row, epoch) = (self.request.file_first_row, self.request.epoch);
+        let opened = pool.run(move || {
+            let batches = piece.map(FetchedPiece::decode).transpose()?;
+            Ok::<_, Error>(Frames::new(job, batches, picks, file_first_row, epoch))
+        });
+        let mut frames = opened.await??;
+        let looked = self.summary.decode_seconds;
+        loop {
+            // Credits are never closed. Waiting for room first leaves at most one frame more than the channel holds.
+            if let Ok(credit) = self.credits.acquire().await {
+                credit.forget();
+            }
+            let Ok(room) = self.events.reserve().await else {
+                return Ok(());
+            };
+            let made = pool.run(move || {
+                let frame = frames.next();
+                (frames, frame)
+            });
+            let (returned, frame) = made.await?;
+            frames = returned;
+            self.summary.decode_seconds = looked + frames.seconds.0;
+            self.summary.transform_seconds = frames.seconds.1;
+            let Some(frame) = frame? else { return Ok(()) };
+            self.summary.rows += frame.batch.rows as u64;
+            room.send(Ok(ReadEvent::Frame(frame)));
+        }
+    }
+}
+
+impl Drop for Read<'_> {
+    fn drop(&mut self) {
+        self.engine.totals.add(&self.summary);
+        self.engine.works.add(&self.request.run, &self.summary);
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *self.seconds += self.began.elapsed().as_secs_f64();
+    }
+}
+
+/// Which of the picked rows survive the filter, and the seconds that it took to see.
+fn look(
+    job: &OpenJob,
+    piece: FetchedPiece,
+    picks: Picks,
+    rows: &Range<u64>,
+) -> Result<(Picks, f64), Error> {
+    let began = Instant::now();
+    let filter = job.program.row_filter().expect("it was there just now");
+    let survivors = Survivors::find(filter, piece.decode()?, &picks.decode, rows)?;
+    let picks = picks.survivors(|row| survivors.keeps(row), job.base_batch_rows());
+    Ok((picks, began.elapsed().as_secs_f64()))
+}
+
+fn add_io(summary: &mut v1::ReadSummary, io: ReadCounters) {
+    summary.read_bytes += io.read_bytes;
+    summary.wanted_bytes += io.wanted_bytes;
+    summary.requests += io.requests;
+    summary.retries += io.retries;
+}
+
+/// Base batches are packed in fewer rows where the memory would not hold so many of them.
+const BASE_BATCHES_IN_MEMORY: u64 = 16;
