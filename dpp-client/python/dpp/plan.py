@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from dpp import _dpp
 from dpp._node import Node
+from dpp._sizes import check_sizes, table_sizes
 from dpp._tensors import Target
 from dpp.batch import Batch, Layout
 from dpp.errors import InvalidRequest
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     Rows = Any
     """Whatever has `__arrow_c_stream__` or `__arrow_c_array__`, or a mapping from column to values."""
+
+    Sizes = Mapping[str, int] | Any
+    """Rows of each output's embedding table, or the model that has them."""
 
     Outputs = Expr | Iterable[Expr] | Mapping[str, Expr]
     """One expression, several, or a mapping from output name to expression."""
@@ -128,9 +132,15 @@ class Plan:
         layout = Layout(json.loads(applied.layout()))
         return Batch(applied, layout, Target(output, id_dtype, pin_memory=False, device=None))
 
-    def check(self, table: Table) -> None:
-        """Return if the table has what the plan needs, else raise `InvalidRequest` naming op, parameter and feature."""
-        _dpp.bind_plan(self._json, table._handle)
+    def check(self, table: Table, sizes: Sizes | None = None) -> None:
+        """Return if the table has what the plan needs, else raise `InvalidRequest` naming op, parameter and feature.
+
+        With `sizes`, a mapping from sparse output to rows of its embedding table, or a model with TorchRec collections,
+        every sparse output must end in ids that have a row there: hashed, folded, clamped, looked up or in bins.
+        """
+        bound = _dpp.bind_plan(self._json, table._handle)
+        if sizes is not None:
+            check_sizes(json.loads(bound), table_sizes(sizes))
 
     def explain(self, table: Table | None = None) -> str:
         """The plan as a tree, one line an output, an op or a feature; with a table, patterns expanded and kinds shown."""
