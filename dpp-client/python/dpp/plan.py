@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 GROUPS = ("dense", "sparse", "labels", "vectors", "extras")
 
+DEEPEST_INDENT = 100
+"""Of a tree in text, in levels."""
+
 
 class Plan:
     """Expressions, sorted into the tensors of a batch.
@@ -247,15 +250,22 @@ def _tree(document: dict) -> str:
         lines += [f"{group} ({len(outputs)})"] if outputs else []
         for output in outputs:
             lines.append(f"  {output.get('name') or '(each feature)'}")
-            lines += _branch(nodes, output["node"], "    ")
+            lines += _branch(nodes, output["node"])
     return "\n".join(lines)
 
 
-def _branch(nodes: list[dict], index: int, indent: str) -> list[str]:
-    node = nodes[index]
-    lines = [indent + "└ " + _label(node)]
-    for source in node.get("inputs", []):
-        lines += _branch(nodes, source, indent + "  ")
+def _branch(nodes: list[dict], root: int) -> list[str]:
+    """The tree under a node, each op of it once, whatever its depth."""
+    lines, shown, waiting = [], set(), [(root, 0)]
+    while waiting:
+        index, depth = waiting.pop()
+        node, again = nodes[index], index in shown
+        indent = "  " * (2 + min(depth, DEEPEST_INDENT))
+        lines.append(f"{indent}└ {_label(node)}{' (as above)' if again else ''}")
+        inputs = node.get("inputs", [])
+        if inputs and not again:
+            shown.add(index)
+            waiting += [(source, depth + 1) for source in reversed(inputs)]
     return lines
 
 

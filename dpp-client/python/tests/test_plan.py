@@ -83,6 +83,29 @@ def test_explain_shows_the_tree(small):
     assert "  I1\n    └ log1p()\n      └ fill_null(value=0)\n        └ feature I1: dense\n  I2\n" in bound
 
 
+def test_explain_shows_shared_expressions_once():
+    both = dpp.col("I1").log1p() + dpp.col("I1").log1p()
+    assert dpp.Plan(dense={"x": both}).explain().splitlines() == [
+        "dense (1)",
+        "  x",
+        "    └ add()",
+        "      └ log1p()",
+        "        └ feature I1",
+        "      └ log1p() (as above)",
+    ]
+
+
+def test_explain_of_plans_of_any_depth():
+    deep = dpp.col("I1")
+    for _ in range(5000):
+        deep = deep.log1p()
+    doubled = dpp.col("I1")
+    for _ in range(100):
+        doubled = doubled + doubled
+    lines = dpp.Plan(dense={"deep": deep, "doubled": doubled}).explain().splitlines()
+    assert len(lines) == 1 + 1 + 5001 + 1 + 100 + 101
+
+
 @pytest.mark.parametrize(
     ("groups", "says"),
     [
