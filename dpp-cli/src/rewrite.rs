@@ -10,7 +10,10 @@ use std::{fs, path::PathBuf, sync::Arc, thread, time::Instant};
 
 use clap::{Args, ValueEnum};
 use dpp_proto::process::{LogFormat, start_log};
-use dpp_table::{Codec, EncryptionPlan, RewriteSettings, Rewritten, WriteSettings, rewrite};
+use dpp_table::{
+    Codec, EncryptionPlan, EncryptionSettings, KeySource, RewriteSettings, Rewritten,
+    WriteSettings, rewrite,
+};
 use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 
@@ -66,9 +69,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = byte_count)]
     memory: u64,
 
-    /// Encrypt as this key file says
+    /// Encrypt as this key file says, with its keys or those of --encrypt-keys
     #[arg(long, value_name = "KEYS.json")]
     encrypt: Option<PathBuf>,
+
+    /// Who wraps the keys of what is written: vault:https://HOST/MOUNT, aws-kms:REGION, env:VARIABLE or a key file
+    #[arg(long, value_name = "KEYS", requires = "encrypt")]
+    encrypt_keys: Option<KeySource>,
 
     /// Go on with a run that broke off
     #[arg(long)]
@@ -158,7 +165,12 @@ impl Arguments {
         let Some(path) = &self.encrypt else {
             return Ok(None);
         };
-        let plan = EncryptionPlan::from_key_file(path)?;
+        let plan = match &self.encrypt_keys {
+            None => EncryptionPlan::from_key_file(path)?,
+            Some(keys) => {
+                EncryptionPlan::new(EncryptionSettings::from_key_file(path)?, keys.open()?)
+            }
+        };
         Ok(Some(Arc::new(plan)))
     }
 }
@@ -254,4 +266,5 @@ Examples:
   dpp table rewrite /data/clicks_map /data/clicks --auto
   dpp table rewrite s3://ads/map/ s3://ads/flat/ --names names.json --row-group-bytes 256MiB --resume
   dpp table rewrite /data/clicks /data/locked --encrypt keys.json
+  dpp table rewrite /data/clicks /data/locked --encrypt who.json --encrypt-keys vault:https://vault:8200/transit
   dpp table rewrite /data/clicks /data/by_usage --order-by usage --usage s3://ads/usage/";

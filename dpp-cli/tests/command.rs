@@ -199,7 +199,41 @@ fn inspect_says_what_synth_wrote() {
     let table = text(&output.stdout);
     let row = table.lines().find(|line| line.starts_with("seq_1"));
     let cells: Vec<_> = row.unwrap().split_whitespace().collect();
-    assert_eq!((cells[1], cells.len()), ("id_list", 9), "{table}");
+    assert_eq!((cells[1], cells.len()), ("id_list", 10), "{table}");
+    assert_eq!(feature("f_0")["encodings"], serde_json::json!(["plain"]));
+    assert_eq!(feature("f_0")["key"], serde_json::Value::Null);
+    let shares = report["features"].as_array().unwrap().iter();
+    let shares: f64 = shares.map(|one| one["share"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+    assert_eq!(report["hints"][0]["kind"], "small_row_groups");
+    assert!(table.contains("\nhint: files hold "), "{table}");
+}
+
+#[test]
+fn inspect_hints_at_what_costs() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (maps, flat) = (path("maps"), path("flat"));
+    let shape = "--preset w2 --rows 400 --files 1 --dense 6 --sparse 3 --row-group-rows 100";
+    let written = dpp(&format!("table synth {maps} --layout map {shape}"));
+    assert_eq!(written.status.code(), Some(0), "{}", text(&written.stderr));
+    let rewritten = dpp(&format!("table rewrite {maps} {flat} --json"));
+    assert_eq!(rewritten.status.code(), Some(0));
+    let usage = folder.path().join("usage");
+    std::fs::create_dir(&usage).unwrap();
+    let log =
+        r#"{"run":"r","table":"t","features":["dense[0]","dense[2]","dense[4]"],"read_bytes":0}"#;
+    std::fs::write(usage.join("r.usage.jsonl"), log).unwrap();
+    for (table, expected) in [
+        (maps, vec!["small_row_groups", "features_in_maps"]),
+        (flat, vec!["scattered_features"]),
+    ] {
+        let line = format!("table inspect {table} --usage {} --json", usage.display());
+        let report: serde_json::Value = serde_json::from_slice(&dpp(&line).stdout).unwrap();
+        let hints = report["hints"].as_array().unwrap().iter();
+        let kinds: Vec<_> = hints.map(|hint| hint["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, expected, "{report}");
+    }
 }
 
 #[test]

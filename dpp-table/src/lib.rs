@@ -24,6 +24,8 @@ mod read;
 
 mod write;
 
+mod stored_columns;
+
 mod table;
 
 mod usage;
@@ -51,6 +53,7 @@ pub use read::size::PieceSize;
 pub use snapshot::place::SnapshotPlace;
 pub use snapshot::take::Opened;
 pub use snapshot::{Snapshot, predicate};
+pub use stored_columns::{ColumnKey, StoredColumn};
 pub use table::{Description, Table};
 pub use usage::Usage;
 pub use verify::{Difference, Place, Verdict, verify};

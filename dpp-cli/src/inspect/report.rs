@@ -6,7 +6,7 @@ use dpp_proto::v1::{Feature, Kind};
 use dpp_table::Description;
 use serde::Serialize;
 
-use super::{Measured, measure::Counts};
+use super::{Measured, hints::Hint, layout::Layout, measure::Counts};
 use crate::output;
 
 /// What a table holds.
@@ -23,6 +23,7 @@ pub(super) struct Report {
     sampled_row_groups: u64,
     sampled_rows: u64,
     features: Vec<FeatureReport>,
+    hints: Vec<Hint>,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,13 +40,32 @@ struct FeatureReport {
     mean_length: Option<f64>,
     /// Stored bytes in the whole table, from the sample.
     bytes: u64,
+    /// Of them among all features'.
+    share: f64,
+    /// How values are stored.
+    encodings: Vec<String>,
+    /// Whose key encrypts it: `footer` or `own`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'static str>,
 }
 
 impl Report {
-    pub(super) fn new(url: &str, description: &Description, measured: &Measured) -> Report {
+    pub(super) fn new(
+        url: &str,
+        description: &Description,
+        measured: &Measured,
+        layout: &Layout,
+        hints: Vec<Hint>,
+    ) -> Report {
         let files = description.snapshot.files();
         let rows = description.snapshot.num_rows();
         let features = description.schema.features.iter().zip(&measured.features);
+        let all_bytes = measured.features.iter().map(|counts| counts.stored_bytes);
+        let all_bytes = all_bytes.sum();
+        let feature = |(feature, counts): (&Feature, &Counts)| {
+            let share = ratio(counts.stored_bytes, all_bytes);
+            FeatureReport::new(feature, counts, measured, rows, share, layout)
+        };
         Report {
             url: url.to_owned(),
             snapshot: description.snapshot.hash().to_string(),
@@ -59,15 +79,21 @@ impl Report {
             partition_columns: description.schema.partition_columns.clone(),
             sampled_row_groups: measured.row_groups,
             sampled_rows: measured.rows,
-            features: features
-                .map(|(feature, counts)| FeatureReport::new(feature, counts, measured, rows))
-                .collect(),
+            features: features.map(feature).collect(),
+            hints,
         }
     }
 }
 
 impl FeatureReport {
-    fn new(feature: &Feature, counts: &Counts, measured: &Measured, rows: u64) -> FeatureReport {
+    fn new(
+        feature: &Feature,
+        counts: &Counts,
+        measured: &Measured,
+        rows: u64,
+        share: f64,
+        layout: &Layout,
+    ) -> FeatureReport {
         let kind = feature.kind();
         let is_list = matches!(kind, Kind::IdList | Kind::IdScoreList);
         let whole = rows as f64 / measured.group_rows.max(1) as f64;
@@ -81,10 +107,13 @@ impl FeatureReport {
             coverage: ratio(counts.present, measured.rows),
             mean_length: is_list.then(|| ratio(counts.list_values, counts.present)),
             bytes: (counts.stored_bytes as f64 * whole) as u64,
+            share,
+            encodings: layout.encodings(&feature.name),
+            key: layout.key(&feature.name),
         }
     }
 
-    fn cells(&self, all_bytes: u64) -> [String; 6] {
+    fn cells(&self) -> [String; COLUMNS] {
         let length = match (self.mean_length, self.width) {
             (Some(length), _) => format!("{length:.1}"),
             (None, Some(width)) => width.to_string(),
@@ -96,7 +125,9 @@ impl FeatureReport {
             format!("{:.1} %", 100.0 * self.coverage),
             length,
             output::bytes(self.bytes),
-            format!("{:.1} %", 100.0 * ratio(self.bytes, all_bytes)),
+            format!("{:.1} %", 100.0 * self.share),
+            self.encodings.join(","),
+            self.key.unwrap_or_default().to_owned(),
         ]
     }
 }
@@ -119,33 +150,33 @@ impl fmt::Display for Report {
         }
         let (sampled, rows) = (count(self.sampled_row_groups), count(self.sampled_rows));
         writeln!(f, "sample      {sampled} row groups, {rows} rows\n")?;
-        let all_bytes = self.features.iter().map(|feature| feature.bytes).sum();
-        let cells: Vec<_> = self
-            .features
-            .iter()
-            .map(|feature| feature.cells(all_bytes))
-            .collect();
-        columns(f, &cells)
+        let cells: Vec<_> = self.features.iter().map(FeatureReport::cells).collect();
+        columns(f, &cells)?;
+        for (number, hint) in self.hints.iter().enumerate() {
+            let before = if number == 0 { "\n\n" } else { "\n" };
+            write!(f, "{before}hint: {}", hint.says)?;
+        }
+        Ok(())
     }
 }
 
-/// Names and kinds to the left, numbers to the right; the last line has no line end.
-fn columns(f: &mut fmt::Formatter<'_>, rows: &[[String; 6]]) -> fmt::Result {
+/// Words to the left, numbers to the right; the last line has no line end.
+fn columns(f: &mut fmt::Formatter<'_>, rows: &[[String; COLUMNS]]) -> fmt::Result {
     let header = HEADER.map(str::to_owned);
     let lines = || [&header].into_iter().chain(rows);
     let width = |i: usize| lines().map(|row| row[i].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(width);
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
     for (number, row) in lines().enumerate() {
-        if number > 0 {
-            writeln!(f)?;
-        }
+        let mut line = String::new();
         for (i, (cell, width)) in row.iter().zip(widths).enumerate() {
-            match i {
-                0 => write!(f, "{cell:<width$}")?,
-                1 => write!(f, "  {cell:<width$}")?,
-                _ => write!(f, "  {cell:>width$}")?,
-            }
+            let gap = if i == 0 { "" } else { "  " };
+            line += &match i {
+                2..=5 => format!("{gap}{cell:>width$}"),
+                _ => format!("{gap}{cell:<width$}"),
+            };
         }
+        let end = if number == 0 { "" } else { "\n" };
+        write!(f, "{end}{}", line.trim_end())?;
     }
     Ok(())
 }
@@ -158,4 +189,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
     }
 }
 
-const HEADER: [&str; 6] = ["feature", "kind", "coverage", "length", "bytes", "share"];
+const COLUMNS: usize = 8;
+const HEADER: [&str; COLUMNS] = [
+    "feature", "kind", "coverage", "length", "bytes", "share", "encoding", "key",
+];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from base64 import b64decode, b64encode
 from urllib.request import Request, urlopen
 
@@ -14,6 +15,7 @@ import encrypted_table
 import key_services
 from encrypted_table import MASTERS, PLAN
 from key_services import SECRET, TOKEN
+from processes import COMMAND
 
 PROJECTED = dpp.Plan(dense=dpp.col("price").fill_null(0), labels=dpp.col("label"))
 """Of four master keys, these features need the footer's and the price's."""
@@ -161,3 +163,27 @@ def test_places_show_no_secret(monkeypatch):
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     with pytest.raises(dpp.InvalidRequest, match="AWS_REGION"):
         dpp.Table("/nowhere", decryption=dpp.AwsKms())
+
+
+def inspected(path, *options: str) -> dict:
+    done = subprocess.run([str(COMMAND), "table", "inspect", str(path), "--json", *options], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return {feature["name"]: feature.get("key") for feature in json.loads(done.stdout)["features"]}
+
+
+@pytest.mark.parametrize("service", ["vault", "kms"])
+def test_rewrite_has_its_keys_wrapped_there(service, tmp_path, request):
+    """Which key is whose says a file without keys; inspect shows it, with the right to unwrap."""
+    server = request.getfixturevalue(service)
+    place = f"vault:{server.url}/transit" if service == "vault" else "aws-kms:eu-west-1"
+    table = dpp.write_table(encrypted_table.TABLE, tmp_path / "plain")
+    says = tmp_path / "says.json"
+    says.write_text(json.dumps({"footer": "footer", "columns": {"price": "price", "m": "map"}}))
+    command = [str(COMMAND), "table", "rewrite", table.url, str(tmp_path / "locked"), "--layout", "stored"]
+    command += ["--encrypt", str(says), "--encrypt-keys", place]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    provider = dpp.Vault(server.url) if service == "vault" else dpp.AwsKms("eu-west-1")
+    encrypted_table.check(load(dpp.Table(tmp_path / "locked", decryption=provider)))
+    keys = inspected(tmp_path / "locked", "--keys", place)
+    assert keys == {"label": None, "price": "own", "ids": None, "m[age]": "own", "m[height]": "own", "plain": None}
