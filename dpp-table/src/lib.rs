@@ -10,6 +10,7 @@ pub mod metrics;
 mod files;
 mod options;
 
+mod pool;
 mod store;
 
 mod snapshot;

@@ -19,12 +19,13 @@ use futures::FutureExt as _;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt,
 };
 use tokio::sync::Semaphore;
 
 use crate::encryption::lock::key_material_name;
 use crate::error::Error;
+use crate::pool;
 use crate::store::url::{Place, locate};
 
 /// A table's place in a store.
@@ -231,11 +232,8 @@ impl Store {
             async move {
                 // never closed; an error would only mean that nothing is bounded
                 let _room = self.in_flight.acquire_many(kib).await;
-                self.objects
-                    .get_opts(location, options)
-                    .await?
-                    .bytes()
-                    .await
+                let answer = self.objects.get_opts(location, options).await?;
+                collect(answer, range.end - range.start).await
             }
             .boxed()
         });
@@ -309,13 +307,25 @@ fn listing_error(url: &str, error: object_store::Error) -> Error {
     }
 }
 
+/// The body of an answer, of `length` bytes.
+async fn collect(answer: GetResult, length: u64) -> Result<Bytes, object_store::Error> {
+    let mut buffer = pool::take(usize::try_from(length).unwrap_or(0));
+    buffer.clear();
+    let mut chunks = answer.into_stream();
+    while let Some(chunk) = chunks.try_next().await? {
+        buffer.extend_from_slice(&chunk);
+    }
+    Ok(buffer.into_bytes())
+}
+
 fn read_ranges(mut file: File, ranges: &[Range<u64>]) -> std::io::Result<Vec<Bytes>> {
     let read = |range: &Range<u64>| {
         let length = usize::try_from(range.end - range.start).map_err(std::io::Error::other)?;
-        let mut buffer = vec![0; length];
+        let mut buffer = pool::take(length);
+        buffer.resize(length, 0);
         file.seek(SeekFrom::Start(range.start))?;
         file.read_exact(&mut buffer)?;
-        Ok(Bytes::from(buffer))
+        Ok(buffer.into_bytes())
     };
     ranges.iter().map(read).collect()
 }

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use parquet::basic::Compression;
 
+use crate::pool::{self, Pooled};
 use crate::read::pages::PageFault;
 
 /// Codecs of pages that are unpacked here. The others are read through the Parquet crate.
@@ -28,15 +29,15 @@ impl Codec {
         }
     }
 
-    /// Unpacks to exactly `bytes` bytes, of which no more are ever allocated.
+    /// Unpacks to exactly `bytes` bytes, into a used buffer, or a new one of less than twice that.
     pub(crate) fn unpack(self, stored: Bytes, bytes: usize) -> Result<Bytes, PageFault> {
         let unpacked: Option<Bytes> = match self {
             Codec::None => Some(stored),
             // an empty body needs no frame
             _ if bytes == 0 && stored.is_empty() => Some(stored),
-            Codec::Zstd => zstd(&stored, bytes).map(Bytes::from),
-            Codec::Lz4Raw => lz4(&stored, bytes).map(Bytes::from),
-            Codec::Snappy => snappy(&stored, bytes).map(Bytes::from),
+            Codec::Zstd => zstd(&stored, bytes).map(Pooled::into_bytes),
+            Codec::Lz4Raw => lz4(&stored, bytes).map(Pooled::into_bytes),
+            Codec::Snappy => snappy(&stored, bytes).map(Pooled::into_bytes),
         };
         unpacked
             .filter(|unpacked| unpacked.len() == bytes)
@@ -44,29 +45,31 @@ impl Codec {
     }
 }
 
-fn zstd(stored: &[u8], bytes: usize) -> Option<Vec<u8>> {
+fn zstd(stored: &[u8], bytes: usize) -> Option<Pooled> {
     thread_local! {
         static CONTEXT: RefCell<zstd::bulk::Decompressor<'static>> =
             RefCell::new(zstd::bulk::Decompressor::new().expect("a context without dictionary can be made"));
     }
-    let mut unpacked = Vec::with_capacity(bytes);
+    let mut unpacked = pool::take(bytes);
     CONTEXT.with_borrow_mut(|context| {
-        let written = context.decompress_to_buffer(stored, &mut unpacked);
+        let written = context.decompress_to_buffer(stored, &mut *unpacked);
         written.ok().map(|_| unpacked)
     })
 }
 
-fn lz4(stored: &[u8], bytes: usize) -> Option<Vec<u8>> {
-    let mut unpacked = vec![0; bytes];
+fn lz4(stored: &[u8], bytes: usize) -> Option<Pooled> {
+    let mut unpacked = pool::take(bytes);
+    unpacked.resize(bytes, 0);
     let written = lz4_flex::block::decompress_into(stored, &mut unpacked).ok()?;
     (written == bytes).then_some(unpacked)
 }
 
-fn snappy(stored: &[u8], bytes: usize) -> Option<Vec<u8>> {
+fn snappy(stored: &[u8], bytes: usize) -> Option<Pooled> {
     if snap::raw::decompress_len(stored).ok()? != bytes {
         return None;
     }
-    let mut unpacked = vec![0; bytes];
+    let mut unpacked = pool::take(bytes);
+    unpacked.resize(bytes, 0);
     let written = snap::raw::Decoder::new().decompress(stored, &mut unpacked);
     (written.ok()? == bytes).then_some(unpacked)
 }
