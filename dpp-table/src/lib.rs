@@ -45,6 +45,7 @@ pub use encryption::lock::{
 };
 pub use error::Error;
 pub use features::{rows, text_id::text_id};
+pub use footer::statistics::{ColumnBounds, StoredExtent};
 pub use options::TableOptions;
 pub use read::coalesce::{CoalesceSettings, coalesce};
 pub use read::convert::arrow_type;

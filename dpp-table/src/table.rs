@@ -11,6 +11,8 @@ use crate::error::Error;
 use crate::features::feature_map::FeatureNames;
 use crate::files::Files;
 use crate::footer::cache::FooterCache;
+use crate::footer::statistics::{self, ColumnBounds};
+use crate::metrics;
 use crate::options::TableOptions;
 use crate::read::fetch::{self, FetchedPiece, PieceRequest, ReadCounters};
 use crate::read::size::PieceSize;
@@ -133,6 +135,18 @@ impl Table {
     /// Fails as [`Table::fetch`] does.
     pub async fn size(&self, request: &PieceRequest) -> Result<(PieceSize, ReadCounters), Error> {
         fetch::sized(&self.files, request).await
+    }
+
+    /// What the row group of a piece says of its features' values, in their order, and what asking cost: a file's footer is
+    /// fetched for it once. Fails when the file is gone, or not Parquet.
+    pub async fn bounds(
+        &self,
+        request: &PieceRequest,
+    ) -> Result<(Vec<ColumnBounds>, ReadCounters), Error> {
+        let mut io = ReadCounters::default();
+        let bounds = statistics::bounds(&self.files, request, &mut io).await;
+        metrics::record(io);
+        Ok((bounds?, io))
     }
 
     /// Fetches the stored bytes of a piece: waits for storage only. Fails when the file is gone or is not the

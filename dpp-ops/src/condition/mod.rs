@@ -7,6 +7,7 @@
 //!
 //! Operators are `==`, `!=`, `<`, `<=`, `>`, `>=`; conditions are joined by `all_of`, `any_of` and `not`.
 
+mod bounds;
 mod json;
 mod row_filter;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use dpp_proto::v1::{self, predicate::Predicate as Form};
 
 use crate::Error;
 
+pub use bounds::{Bounds, Extent};
 pub use json::from_json;
 pub(crate) use json::{Written, read};
 pub use row_filter::RowFilter;

@@ -25,12 +25,12 @@ use crate::{Error, Kind};
 #[derive(Debug)]
 pub struct RowFilter {
     features: Arc<[v1::Feature]>,
-    test: Test,
+    pub(super) test: Test,
 }
 
 /// Positions are those of the feature's column.
 #[derive(Debug)]
-enum Test {
+pub(super) enum Test {
     Dense(usize, Operator, f32),
     /// Within these bounds, both included.
     Int(usize, i64, i64),

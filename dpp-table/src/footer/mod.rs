@@ -1,11 +1,12 @@
 //! A Parquet file's footer: fetched from the file's end, checksummed as stored, decoded.
 //!
-//! Statistics are not decoded: nothing reads them yet, and wide tables pay for them.
+//! Statistics are not decoded, as wide tables pay for them: who needs some columns' asks for just those (`statistics`).
 
 pub(crate) mod cache;
 pub(crate) mod int96;
 pub(crate) mod narrow;
 pub(crate) mod page_index;
+pub(crate) mod statistics;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -30,6 +31,7 @@ use crate::features::map_keys::MapKeys;
 use crate::files::Files;
 use crate::footer::narrow::{NarrowSchema, Recent};
 use crate::footer::page_index::PageIndex;
+use crate::footer::statistics::ColumnBounds;
 use crate::read::fetch::ReadCounters;
 use crate::snapshot::discover::ListedFile;
 use crate::store::url::Place;
@@ -47,6 +49,8 @@ pub(crate) struct Footer {
     pub(crate) checksum: u64,
     pub(crate) etag: Option<String>,
     pub(crate) page_indexes: Recent<(Vec<usize>, usize), PageIndex>,
+    /// By leaves: what each row group says of their values.
+    pub(crate) bounds: Recent<Vec<Option<usize>>, Vec<Vec<ColumnBounds>>>,
     /// Keys of the file's feature maps, once they were asked for.
     pub(crate) map_keys: OnceCell<Arc<MapKeys>>,
     /// What is locked in it, if the file is encrypted.
@@ -305,6 +309,7 @@ pub(crate) fn from_metadata(
         checksum: xxh3_64(&stored.bytes),
         etag,
         page_indexes: Recent::default(),
+        bounds: Recent::default(),
         map_keys: OnceCell::new(),
         seal,
         memory_bytes,

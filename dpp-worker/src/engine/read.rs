@@ -2,9 +2,9 @@
 
 use std::{ops::Range, sync::Arc, time::Instant};
 
-use dpp_ops::condition::RowFilter;
+use dpp_ops::condition::{Bounds, Extent, RowFilter};
 use dpp_proto::v1;
-use dpp_table::{FetchedPiece, PieceRequest, PieceSize, ReadCounters};
+use dpp_table::{ColumnBounds, FetchedPiece, PieceRequest, PieceSize, ReadCounters, StoredExtent};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{Engine, ReadEvent, frames::Frames, job::OpenJob, picks::Picks, survivors::Survivors};
@@ -99,6 +99,9 @@ impl<'a> Read<'a> {
         let Some(filter) = self.job.program.row_filter() else {
             return Ok(picks);
         };
+        if !self.may_keep_some(filter, &picks).await? {
+            return Ok(picks.survivors(|_| false, self.job.base_batch_rows()));
+        }
         let Some(piece) = self.fetch(&picks, filter.features()).await? else {
             return Ok(picks);
         };
@@ -110,6 +113,23 @@ impl<'a> Read<'a> {
         let (picks, seconds) = looked.await??;
         self.summary.decode_seconds += seconds;
         Ok(picks)
+    }
+
+    /// Whether the row filter may keep any row, by what the row group says of its features.
+    async fn may_keep_some(&mut self, filter: &RowFilter, picks: &Picks) -> Result<bool, Error> {
+        if picks.decode.is_empty() {
+            return Ok(true);
+        }
+        let request = self.piece_request(Vec::new(), filter.features())?;
+        let waiting = Waiting {
+            seconds: &mut self.summary.storage_seconds,
+            began: Instant::now(),
+        };
+        let (bounds, io) = self.job.table.bounds(&request).await?;
+        drop(waiting);
+        add_io(&mut self.summary, io);
+        let bounds: Vec<Bounds> = bounds.into_iter().map(known).collect();
+        Ok(filter.may_keep(&bounds))
     }
 
     /// The picked rows of some features; `None` when no rows are picked.
@@ -209,6 +229,18 @@ fn look(
     let survivors = Survivors::find(filter, piece.decode()?, &picks.decode, rows)?;
     let picks = picks.survivors(|row| survivors.keeps(row), job.base_batch_rows());
     Ok((picks, began.elapsed().as_secs_f64()))
+}
+
+/// Bounds of stored values as bounds of delivered ones.
+fn known(stored: ColumnBounds) -> Bounds {
+    Bounds {
+        values: stored.values.map(|extent| match extent {
+            StoredExtent::Ints(least, most) => Extent::Ints(least, most),
+            // rounding keeps order
+            StoredExtent::Reals(least, most) => Extent::Reals(least as f32, most as f32),
+        }),
+        has_no_nulls: stored.has_no_nulls,
+    }
 }
 
 fn add_io(summary: &mut v1::ReadSummary, io: ReadCounters) {
