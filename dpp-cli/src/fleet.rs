@@ -9,6 +9,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use dpp_fleet::client::Client;
+use dpp_proto::tls::Files;
 
 use crate::{error::Error, output};
 
@@ -59,6 +60,15 @@ pub(crate) struct Drain {
     workers: Vec<String>,
 }
 
+impl Fleet {
+    /// Called as the environment's certificates say.
+    fn client(&self) -> Result<Client, Error> {
+        let caller = Files::from_environment().caller();
+        let caller = caller.map_err(dpp_fleet::Error::from)?;
+        Ok(Client::new(&self.fleet, &caller)?)
+    }
+}
+
 impl Task {
     pub(crate) fn run(self) -> Result<(), Error> {
         let runtime = crate::runtime()?;
@@ -70,7 +80,7 @@ impl Task {
 }
 
 async fn show(top: Top) -> Result<(), Error> {
-    let mut client = Client::new(&top.fleet.fleet)?;
+    let mut client = top.fleet.client()?;
     let again = stdout().is_terminal() && !top.once && !top.fleet.json;
     loop {
         let status = client.status().await?;
@@ -91,9 +101,7 @@ async fn show(top: Top) -> Result<(), Error> {
 }
 
 async fn drain(asked: Drain) -> Result<(), Error> {
-    let drained = Client::new(&asked.fleet.fleet)?
-        .drain(asked.workers)
-        .await?;
+    let drained = asked.fleet.client()?.drain(asked.workers).await?;
     if asked.fleet.json {
         output::json(&drained)?;
     } else {

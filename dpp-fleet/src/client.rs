@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dpp_proto::{
     listen::Address,
+    tls::Caller,
     v1::{DrainRequest, DrainResponse, StatusRequest, StatusResponse, fleet_client::FleetClient},
 };
 use tonic::{Request, transport::Channel};
@@ -21,10 +22,10 @@ impl Client {
     /// A fleet as `fleet://host:port` or `host:port`. Connects when first asked; must be called within a tokio runtime.
     ///
     /// # Errors
-    /// [`Error::Listen`] when that is no address.
-    pub fn new(fleet: &str) -> Result<Client, Error> {
+    /// [`Error::Listen`] when that is no address, or the caller's certificates can't be used.
+    pub fn new(fleet: &str, caller: &Caller) -> Result<Client, Error> {
         let address: Address = fleet.strip_prefix("fleet://").unwrap_or(fleet).parse()?;
-        let endpoint = address.endpoint()?.connect_timeout(PATIENCE);
+        let endpoint = caller.endpoint(&address)?.connect_timeout(PATIENCE);
         Ok(Client {
             calls: FleetClient::new(endpoint.connect_lazy()).max_decoding_message_size(MOST_BYTES),
             address,

@@ -3,7 +3,10 @@
 use std::{ffi::OsString, ops::RangeInclusive, time::Duration};
 
 use clap::Args;
-use dpp_proto::listen::{self, Address, Listener};
+use dpp_proto::{
+    listen::{self, Address, Listener},
+    tls,
+};
 
 use crate::{
     Error, autoscaler,
@@ -74,7 +77,11 @@ pub struct Arguments {
     )]
     pub scale_down_seconds: Option<Duration>,
 
-    /// Listen beyond loopback without TLS and tokens: whoever reaches the port may list and register workers
+    /// What this service shows workers and trainers, and whom it lets in
+    #[command(flatten)]
+    pub tls: tls::Files,
+
+    /// Listen beyond loopback although everybody is let in: whoever reaches the port may list and register workers
     #[arg(long, env = "DPP_FLEET_INSECURE")]
     pub insecure: bool,
 
@@ -96,7 +103,8 @@ pub struct Arguments {
 /// The address is taken, or reachable from elsewhere without `--insecure`.
 pub async fn run(arguments: Arguments, worker: Vec<OsString>) -> Result<(), Error> {
     let exporter = Exporter::install();
-    let listener = Listener::bind(&arguments.listen, arguments.insecure).await?;
+    let tls = arguments.tls.service()?;
+    let listener = Listener::bind_with(&arguments.listen, arguments.insecure, tls).await?;
     let shutdown = listen::signalled()?;
     let service = Service::new(arguments.settings());
     let address = listener.address();
@@ -105,7 +113,9 @@ pub async fn run(arguments: Arguments, worker: Vec<OsString>) -> Result<(), Erro
     if arguments.local_workers.is_none() {
         return server::serve(listener, service, exporter, shutdown).await;
     }
-    let command = worker_command(worker, &address, arguments.worker_arguments);
+    let mut worker_arguments = arguments.tls.arguments();
+    worker_arguments.extend(arguments.worker_arguments);
+    let command = worker_command(worker, &address, worker_arguments);
     let mut local = LocalWorkers::new(command, service.clone());
     let shutdown = async {
         tokio::select! {

@@ -17,7 +17,7 @@ use dpp_proto::{
     },
 };
 use tokio::sync::watch;
-use tonic::{Request, Response, Status, service::Routes, transport::Server};
+use tonic::{Request, Response, Status, service::Routes};
 use tracing::warn;
 
 use crate::{
@@ -50,7 +50,8 @@ pub async fn serve(
         ))
         .add_service(health_service)
         .add_service(reflection());
-    let router = Server::builder()
+    let router = listener
+        .server()?
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .add_routes(routes);

@@ -6,8 +6,8 @@ use clap::{Args, Parser};
 use dpp_ops::Registry;
 use dpp_proto::listen::{self, Address, Listener};
 use dpp_proto::process::{LogFormat, exit, start_log};
+use dpp_proto::tls;
 use dpp_table::{KeySource, TableOptions};
-use tonic::transport::Endpoint;
 
 use crate::{ByteSize, Engine, Error, heartbeat, server};
 
@@ -25,7 +25,7 @@ pub struct Arguments {
 
     /// The fleet to tell that this worker is there, as fleet://host:port
     #[arg(long, value_name = "URL", env = "DPP_WORKER_FLEET", value_parser = fleet)]
-    pub fleet: Option<Endpoint>,
+    pub fleet: Option<Address>,
 
     /// Address that trainers use to reach this worker [default: where it listens]
     #[arg(long, value_name = "ADDRESS", env = "DPP_WORKER_ADVERTISE")]
@@ -44,7 +44,11 @@ pub struct Arguments {
     #[arg(long, value_name = "BYTES", env = "DPP_WORKER_MEMORY", value_parser = memory)]
     pub memory: Option<ByteSize>,
 
-    /// Listen beyond loopback without TLS and tokens: whoever reaches the port may read what this worker may
+    /// What this worker shows trainers and fleet, and whom it lets in
+    #[command(flatten)]
+    pub tls: tls::Files,
+
+    /// Listen beyond loopback although everybody is let in: whoever reaches the port may read what this worker may
     #[arg(long, env = "DPP_WORKER_INSECURE")]
     pub insecure: bool,
 }
@@ -77,9 +81,10 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>, registry: Regis
 /// Once the listener is bound, prints one line `dpp-worker listening on ADDRESS` on standard output.
 ///
 /// # Errors
-/// The address is wrong, taken, or reachable from elsewhere without `--insecure`.
+/// The address is wrong, taken, or reachable from elsewhere by everybody without `--insecure`; or certificates can't be used.
 pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> {
-    let listener = Listener::bind(&arguments.listen, arguments.insecure).await?;
+    let tls = arguments.tls.service()?;
+    let listener = Listener::bind_with(&arguments.listen, arguments.insecure, tls).await?;
     let shutdown = listen::signalled()?;
     let threads = arguments.threads.map(NonZeroUsize::get);
     let engine = Engine::start(threads)?
@@ -89,12 +94,16 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
     let engine = Arc::new(engine);
     let address = arguments.advertise.unwrap_or_else(|| listener.address());
     let worker_id = format!("{address}#{}", std::process::id());
-    if let Some(fleet) = &arguments.fleet {
+    let fleet = arguments
+        .fleet
+        .map(|fleet| arguments.tls.caller()?.endpoint(&fleet));
+    let fleet = fleet.transpose()?;
+    if let Some(fleet) = &fleet {
         heartbeat::arrive(&engine, fleet.clone(), &address, &worker_id).await;
     }
     listener.announce("dpp-worker");
     tracing::info!(%address, threads = engine.slots(), "listening");
-    let Some(fleet) = arguments.fleet else {
+    let Some(fleet) = fleet else {
         return server::serve(engine, listener, shutdown).await;
     };
     let leaving = async {
@@ -114,14 +123,15 @@ fn options(keys: Option<&KeySource>) -> Result<TableOptions, Error> {
     Ok(keys.map(TableOptions::with_keys).unwrap_or_default())
 }
 
-fn fleet(url: &str) -> Result<Endpoint, String> {
+fn fleet(url: &str) -> Result<Address, String> {
     let wrong = || format!("{url:?} is no fleet: give fleet://host:port");
     let address: Address = url
         .strip_prefix("fleet://")
         .ok_or_else(wrong)?
         .parse()
         .map_err(|_| wrong())?;
-    address.endpoint().map_err(|_| wrong())
+    address.endpoint().map_err(|_| wrong())?;
+    Ok(address)
 }
 
 fn memory(text: &str) -> Result<ByteSize, String> {

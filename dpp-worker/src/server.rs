@@ -13,10 +13,7 @@ use dpp_proto::{
 };
 use futures::{Stream, StreamExt as _, stream};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{
-    Request, Response, Status,
-    transport::{Server, server::UdsConnectInfo},
-};
+use tonic::{Request, Response, Status, transport::server::UdsConnectInfo};
 
 use crate::{
     Engine, Error,
@@ -42,7 +39,8 @@ pub async fn serve(
     let worker = WorkerServer::new(Service { engine })
         .max_decoding_message_size(MOST_REQUEST_BYTES)
         .max_encoding_message_size(usize::MAX);
-    let router = Server::builder()
+    let router = listener
+        .server()?
         .http2_keepalive_interval(Some(KEEPALIVE))
         .max_concurrent_streams(MOST_STREAMS)
         .initial_stream_window_size(WINDOW_BYTES)

@@ -2,7 +2,7 @@
 //!
 //! In data order: a table and its snapshot (`table.proto`), the plan (`plan.proto`), what a worker
 //! serves (`worker.proto`, [`shuffle`]), who is there (`fleet.proto`). [`fault`] says how errors cross the wire,
-//! [`listen`] where services are reached.
+//! [`listen`] where services are reached, [`tls`] by whom.
 
 pub mod fault;
 pub mod hash;
@@ -10,6 +10,7 @@ pub mod listen;
 #[cfg(feature = "process")]
 pub mod process;
 pub mod shuffle;
+pub mod tls;
 
 /// Generated messages, clients and servers of package `dpp.v1`.
 #[expect(

@@ -12,11 +12,11 @@ use tokio::{
 };
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{
-    Endpoint,
+    Endpoint, Server,
     server::{Router, TcpIncoming},
 };
 
-use crate::{Fault, Faulty};
+use crate::{Fault, Faulty, tls};
 
 /// Where a service listens or is reached: `host:port` or `unix:/path`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,8 +30,10 @@ pub enum Address {
 /// A bound listener, not yet serving.
 #[derive(Debug)]
 pub enum Listener {
-    /// Over TCP.
+    /// Over TCP, in plain text.
     Tcp(TcpListener),
+    /// Over TCP, by TLS.
+    Tls(TcpListener, tls::Service),
     /// Over a Unix socket; its file is removed when serving ends.
     Unix(UnixListener, PathBuf),
 }
@@ -48,8 +50,8 @@ pub enum Error {
     },
     /// A listener that others could reach, without protection.
     #[error(
-        "{listen} is reachable from other machines and this service has neither TLS nor tokens: \
-         listen on 127.0.0.1, or accept that with --insecure"
+        "{listen} is reachable from other machines and this service lets everybody in: listen on 127.0.0.1, let in only \
+         callers with a certificate (--tls-cert, --tls-key, --tls-client-ca), or accept that with --insecure"
     )]
     Exposed {
         /// As resolved.
@@ -68,6 +70,23 @@ pub enum Error {
     Signals {
         /// From the system.
         source: io::Error,
+    },
+    /// A file of a certificate or key can't be read.
+    #[error("can't read {}", path.display())]
+    TlsFile {
+        /// As given.
+        path: PathBuf,
+        /// From the system.
+        source: io::Error,
+    },
+    /// A certificate without a key, or a key without a certificate.
+    #[error("a certificate and its key go together: give --tls-cert and --tls-key, or neither")]
+    Identity,
+    /// Certificates or keys that can't be used.
+    #[error("the TLS certificates or keys can't be used: give PEM files")]
+    Tls {
+        /// From TLS.
+        source: tonic::transport::Error,
     },
     /// The server stopped by itself.
     #[error("the service stopped serving")]
@@ -165,10 +184,41 @@ impl Listener {
         }
     }
 
+    /// As [`Listener::bind`], by TLS over TCP if there is a certificate. Beyond loopback without `insecure` if callers must
+    /// show who they are.
+    ///
+    /// # Errors
+    /// As [`Listener::bind`].
+    pub async fn bind_with(
+        address: &Address,
+        insecure: bool,
+        tls: Option<tls::Service>,
+    ) -> Result<Listener, Error> {
+        let knows_callers = tls.as_ref().is_some_and(tls::Service::knows_callers);
+        let bound = Listener::bind(address, insecure || knows_callers).await?;
+        Ok(match (bound, tls) {
+            (Listener::Tcp(listener), Some(tls)) => Listener::Tls(listener, tls),
+            (bound, _) => bound,
+        })
+    }
+
+    /// A server to add services to, speaking as this listener must.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when the certificate can't be used.
+    pub fn server(&self) -> Result<Server, Error> {
+        match self {
+            Listener::Tls(_, tls) => Server::builder()
+                .tls_config(tls.config.clone())
+                .map_err(|source| Error::Tls { source }),
+            _ => Ok(Server::builder()),
+        }
+    }
+
     /// Where it listens; the port is the one the system chose.
     pub fn address(&self) -> Address {
         match self {
-            Listener::Tcp(listener) => Address::Tcp(
+            Listener::Tcp(listener) | Listener::Tls(listener, _) => Address::Tcp(
                 listener
                     .local_addr()
                     .map_or_else(|_| "?".into(), |address| address.to_string()),
@@ -214,7 +264,7 @@ pub async fn serve(
     };
     let server = async {
         match listener {
-            Listener::Tcp(listener) => {
+            Listener::Tcp(listener) | Listener::Tls(listener, _) => {
                 router
                     .serve_with_incoming_shutdown(
                         TcpIncoming::from(listener).with_nodelay(Some(true)),
@@ -266,7 +316,11 @@ pub fn signalled() -> Result<impl Future<Output = ()>, Error> {
 impl Faulty for Error {
     fn fault(&self) -> Fault {
         match self {
-            Error::Address { .. } | Error::Exposed { .. } => Fault::Invalid,
+            Error::Address { .. }
+            | Error::Exposed { .. }
+            | Error::TlsFile { .. }
+            | Error::Identity
+            | Error::Tls { .. } => Fault::Invalid,
             Error::Bind { .. } => Fault::Unavailable,
             Error::Signals { .. } | Error::Serve { .. } => Fault::Internal,
         }

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dpp_batch::Layout;
-use dpp_proto::v1::{self, worker_client::WorkerClient};
+use dpp_proto::{
+    fault::message_with_causes,
+    tls::Files,
+    v1::{self, worker_client::WorkerClient},
+};
 use futures::{FutureExt as _, future::BoxFuture};
 use tokio::time::timeout;
 use tonic::{Status, Streaming, transport::Channel};
@@ -26,13 +30,16 @@ pub struct Remote {
 impl Remote {
     /// Workers of a service: `host:port,host:port`, `unix:/path` or `fleet://host:port`. Connects when first asked.
     ///
-    /// Must be called within a tokio runtime.
+    /// Called by TLS when the environment names certificates (`DPP_TLS_CA`; `DPP_TLS_CERT` and `DPP_TLS_KEY` where services
+    /// let in only callers that they know). Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the service can't be parsed.
+    /// [`Error::Invalid`] when the service can't be parsed or the certificates can't be used.
     pub fn new(service: &str, settings: WorkerSettings) -> Result<Remote, Error> {
+        let caller = Files::from_environment().caller();
+        let caller = caller.map_err(|error| Error::invalid(message_with_causes(&error)))?;
         Ok(Remote {
-            workers: Arc::new(Workers::parse(service)?),
+            workers: Arc::new(Workers::parse(service, caller)?),
             settings,
         })
     }

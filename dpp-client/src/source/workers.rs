@@ -12,6 +12,7 @@ use std::{
 
 use dpp_proto::{
     listen::Address,
+    tls::Caller,
     v1::{
         ListWorkersRequest, ListWorkersResponse, StatsRequest, fleet_client::FleetClient,
         worker_client::WorkerClient,
@@ -60,6 +61,7 @@ pub(crate) struct Workers {
 
 #[derive(Default)]
 struct Known {
+    caller: Caller,
     workers: Mutex<HashMap<String, Worker>>,
     pace: Mutex<Pace>,
     /// What the fleet's last answer lacked, if anything.
@@ -97,15 +99,20 @@ impl Workers {
     ///
     /// # Errors
     /// [`Error::Invalid`] names the part that is no address.
-    pub(crate) fn parse(service: &str) -> Result<Workers, Error> {
-        let known = Arc::new(Known::default());
+    pub(crate) fn parse(service: &str, caller: Caller) -> Result<Workers, Error> {
+        let known = Arc::new(Known {
+            caller,
+            ..Known::default()
+        });
         let refresh = match service.strip_prefix("fleet://") {
-            Some(fleet) => Some(tokio::spawn(follow_fleet(endpoint(fleet)?, known.clone()))),
+            Some(fleet) => Some(tokio::spawn(follow_fleet(
+                known.endpoint(fleet)?,
+                known.clone(),
+            ))),
             None => {
                 for address in service.split(',').map(str::trim) {
-                    known
-                        .lock()
-                        .insert(address.to_owned(), Worker::at(endpoint(address)?));
+                    let worker = Worker::at(known.endpoint(address)?);
+                    known.lock().insert(address.to_owned(), worker);
                 }
                 None
             }
@@ -203,6 +210,17 @@ impl Known {
     /// Workers stay consistent between calls, so a panic elsewhere does not spoil them.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Worker>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn endpoint(&self, address: &str) -> Result<Endpoint, Error> {
+        let parsed = address
+            .parse::<Address>()
+            .and_then(|address| self.caller.endpoint(&address));
+        parsed.map_err(|error| {
+            Error::invalid(format!(
+                "service: {error}; or fleet://host:port, or several addresses with commas"
+            ))
+        })
     }
 
     fn set_trouble(&self, trouble: Option<String>) {
@@ -366,24 +384,13 @@ fn replace(known: &Known, addresses: Vec<String>) {
     workers.retain(|address, worker| addresses.contains(address) || worker.load > 0);
     for address in addresses {
         if !workers.contains_key(&address)
-            && let Ok(endpoint) = endpoint(&address)
+            && let Ok(endpoint) = known.endpoint(&address)
         {
             workers.insert(address, Worker::at(endpoint));
         }
     }
     drop(workers);
     known.changed.notify_waiters();
-}
-
-fn endpoint(address: &str) -> Result<Endpoint, Error> {
-    let parsed = address
-        .parse::<Address>()
-        .and_then(|address| address.endpoint());
-    parsed.map_err(|error| {
-        Error::invalid(format!(
-            "service: {error}; or fleet://host:port, or several addresses with commas"
-        ))
-    })
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

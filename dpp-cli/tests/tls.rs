@@ -1,0 +1,228 @@
+//! Services by TLS, with real processes: who is let in, who is not, and that no key is ever said.
+#![expect(clippy::unwrap_used, reason = "a test's own functions may panic too")]
+
+mod dpp;
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::dpp::{command, dpp, text};
+
+const PLAN: &str = r#"{"nodes": [{"pattern": "f_*"}, {"feature": "label"}], "dense": [{"node": 0}], "labels": [{"name": "label", "node": 1}]}"#;
+
+/// Writes `name.pem` of an authority, and `name-member.pem` with its key of somebody at 127.0.0.1 whom it vouches for.
+fn authority(folder: &Path, name: &str) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let member = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let member = member.signed_by(&key, &issuer).unwrap();
+    fs::write(folder.join(format!("{name}-member.pem")), member.pem()).unwrap();
+    fs::write(
+        folder.join(format!("{name}-member.key")),
+        key.serialize_pem(),
+    )
+    .unwrap();
+}
+
+/// A command line with `DPP_TLS_…` as given, `name=file` in `folder`.
+fn with_tls(line: &str, folder: &Path, files: &str) -> std::process::Command {
+    let mut command = command(line);
+    command.env("DPP_LOG", "trace");
+    for (name, file) in files
+        .split_whitespace()
+        .filter_map(|pair| pair.split_once('='))
+    {
+        command.env(format!("DPP_TLS_{name}"), folder.join(file));
+    }
+    command
+}
+
+/// A service that is killed when the test ends, and whose log goes to a file.
+struct Service {
+    child: Child,
+    address: String,
+}
+
+impl Service {
+    fn start(line: &str, folder: &Path, files: &str, log: &str) -> Service {
+        let mut child = with_tls(line, folder, files)
+            .stdout(Stdio::piped())
+            .stderr(File::create(folder.join(log)).unwrap())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut said)
+            .unwrap();
+        let address = said.trim().rsplit(' ').next().unwrap().to_owned();
+        Service { child, address }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn checksum(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    report["checksum"].as_str().unwrap().to_owned()
+}
+
+const OURS: &str = "CA=ours.pem CERT=ours-member.pem KEY=ours-member.key";
+
+#[test]
+fn only_callers_with_our_certificate_are_let_in_and_no_key_is_said() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    authority(at, "ours");
+    authority(at, "theirs");
+    let mine = format!("{OURS} CLIENT_CA=ours.pem");
+    let fleet = "serve fleet --listen 127.0.0.1:0 --heartbeat-seconds 0.2";
+    let fleet = Service::start(fleet, at, &mine, "fleet.log");
+    let worker = format!(
+        "serve worker --listen 127.0.0.1:0 --fleet fleet://{}",
+        fleet.address
+    );
+    let worker = Service::start(&worker, at, &mine, "worker.log");
+
+    let top = format!("fleet top --once --fleet fleet://{}", fleet.address);
+    let cases = [
+        (OURS, true),
+        ("", false),
+        ("CA=ours.pem", false),
+        (
+            "CA=theirs.pem CERT=ours-member.pem KEY=ours-member.key",
+            false,
+        ),
+        (
+            "CA=ours.pem CERT=theirs-member.pem KEY=theirs-member.key",
+            false,
+        ),
+    ];
+    let mut said = String::new();
+    for (files, is_let_in) in cases {
+        let output = with_tls(&top, at, files).output().unwrap();
+        assert_eq!(
+            output.status.success(),
+            is_let_in,
+            "{files}: {}",
+            text(&output.stderr)
+        );
+        assert_eq!(
+            text(&output.stdout).contains(&worker.address),
+            is_let_in,
+            "{files}"
+        );
+        said += &(text(&output.stdout) + &text(&output.stderr));
+    }
+
+    let table = at.join("table");
+    let made = dpp(&format!(
+        "table synth {} --rows 2000 --files 2 --dense 3",
+        table.display()
+    ));
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    fs::write(at.join("plan.json"), PLAN).unwrap();
+    let run = format!(
+        "run --json --batch-size 100 --table {} --plan {}",
+        table.display(),
+        at.join("plan.json").display()
+    );
+    let expected = checksum(&dpp(&run));
+    for service in [format!("fleet://{}", fleet.address), worker.address.clone()] {
+        let output = with_tls(&format!("{run} --service {service}"), at, OURS).output();
+        let output = output.unwrap();
+        assert_eq!(checksum(&output), expected);
+        said += &text(&output.stderr);
+    }
+    drop((fleet, worker));
+    for log in ["fleet.log", "worker.log"] {
+        said += &fs::read_to_string(at.join(log)).unwrap();
+    }
+    assert!(said.contains("listening"), "the logs are there");
+    let key = fs::read_to_string(at.join("ours-member.key")).unwrap();
+    for line in key.lines().filter(|line| !line.starts_with("-----")) {
+        assert!(!said.contains(line), "a line of the key was said");
+    }
+}
+
+#[test]
+fn local_workers_have_the_fleets_certificate() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    authority(at, "ours");
+    let file = |name: &str| at.join(name).display().to_string();
+    let (ca, cert, key) = (
+        file("ours.pem"),
+        file("ours-member.pem"),
+        file("ours-member.key"),
+    );
+    let line = format!(
+        "serve fleet --listen 127.0.0.1:0 --heartbeat-seconds 0.2 --local-workers 1..1 \
+         --tls-cert {cert} --tls-key {key} --tls-client-ca {ca} --tls-ca {ca} -- --threads 1"
+    );
+    let fleet = Service::start(&line, at, "", "log");
+    let top = format!("fleet top --json --fleet fleet://{}", fleet.address);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = with_tls(&top, at, OURS).output().unwrap();
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+        if status["workers"].as_array().unwrap().len() == 1 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "no worker came: {status}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn beyond_loopback_a_service_must_know_its_callers() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    authority(at, "ours");
+    for what in ["worker", "fleet"] {
+        let line = format!("serve {what} --listen 0.0.0.0:0");
+        for files in ["", OURS] {
+            let refused = with_tls(&line, at, files).output().unwrap();
+            let said = text(&refused.stderr);
+            assert_eq!(refused.status.code(), Some(2), "{said}");
+            assert!(said.contains("--tls-client-ca"), "{said}");
+        }
+        let service = Service::start(&line, at, &format!("{OURS} CLIENT_CA=ours.pem"), "log");
+        assert!(
+            service.address.starts_with("0.0.0.0:"),
+            "{}",
+            service.address
+        );
+    }
+    let half = with_tls(
+        "serve worker --listen 127.0.0.1:0",
+        at,
+        "CERT=ours-member.pem",
+    );
+    let said = text(&{ half }.output().unwrap().stderr);
+    assert!(said.contains("--tls-key"), "{said}");
+    let none = with_tls("fleet top", at, "CA=nowhere.pem")
+        .output()
+        .unwrap();
+    let said = text(&none.stderr);
+    assert!(said.contains("nowhere.pem"), "{said}");
+}
