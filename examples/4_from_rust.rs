@@ -36,7 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ..Settings::default()
     };
     let mut loader = Loader::open(place, table, plan()?.to_proto(), settings).await?;
-    println!("{} rows in {} steps", loader.num_rows(), loader.num_steps());
+    let steps = loader.num_steps().expect("no row filter");
+    println!("{} rows in {steps} steps", loader.num_rows());
 
     let mut batches = loader.start_epoch();
     while let Some(batch) = batches.next().await {

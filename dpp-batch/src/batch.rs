@@ -71,6 +71,38 @@ pub enum ExtraData {
 }
 
 impl Batch {
+    /// `rows` rows of no content: zeros, no ids, extras null.
+    pub(crate) fn padding(layout: &Arc<Layout>, rows: usize) -> Batch {
+        let zeros = |bytes: usize| Buffer::from_vec(vec![0_u8; rows * bytes]);
+        let extras = layout.extras.iter().map(|spec| Extra {
+            validity: (rows > 0).then(|| zeros(1)),
+            data: match spec.kind.fixed_width() {
+                Some(width) => ExtraData::Fixed(zeros(width)),
+                None => ExtraData::Variable {
+                    lengths: zeros(4),
+                    bytes: zeros(0),
+                },
+            },
+        });
+        Batch {
+            layout: layout.clone(),
+            rows,
+            dense: zeros(4 * layout.dense.len()),
+            labels: zeros(4 * layout.labels.len()),
+            sparse: Jagged {
+                lengths: zeros(4 * layout.sparse.len()),
+                values: zeros(0),
+                weights: layout.is_weighted().then(|| zeros(0)),
+            },
+            vectors: layout
+                .vectors
+                .iter()
+                .map(|spec| zeros(spec.row_bytes()))
+                .collect(),
+            extras: extras.collect(),
+        }
+    }
+
     /// Checks that every buffer has the size that layout, rows and lengths give it.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! In data order: a [`Layout`] says what a plan's batches hold, a [`Batch`] holds it for some rows, a
 //! [`Frame`] is a batch with the positions it covers and crosses the wire, [`Rows`] hands out a frame's rows
-//! in [`Slice`]s and [`concat`] joins slices of many frames into the batch that a trainer sees.
+//! in [`Slice`]s and [`concat`] joins slices of many frames, and [`padding`], into the batch that a trainer sees.
 //!
 //! No I/O, no threads, no clock.
 
@@ -19,4 +19,4 @@ pub use batch::{Batch, Extra, ExtraData, Jagged};
 pub use error::Error;
 pub use frame::{FRAME_VERSION, Frame};
 pub use layout::{Element, ExtraKind, ExtraSpec, Layout, SparseKey, VectorSpec};
-pub use rows::{Rows, Slice, concat};
+pub use rows::{Rows, Slice, concat, padding};

@@ -103,6 +103,13 @@ impl Slice {
     }
 }
 
+/// Rows of no content: zeros, no ids, extras null.
+pub fn padding(layout: &Arc<Layout>, rows: usize) -> Slice {
+    let batch = Batch::padding(layout, rows);
+    let mut rows_of = Rows::new(batch).expect("made for its layout");
+    rows_of.take(rows)
+}
+
 /// Joins slices, in order, into one batch whose buffers are aligned for their types.
 ///
 /// No slices give a batch of no rows. All slices are of `layout`.

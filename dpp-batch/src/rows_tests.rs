@@ -1,7 +1,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::arbitrary::{pack, table};
+use crate::arbitrary::{Row, layout, pack, table};
 
 proptest! {
     /// However rows are cut into frames and taken again, the batch is the one packed at once.
@@ -25,6 +25,19 @@ proptest! {
         let middle: usize = left.iter().map(Slice::rows).sum();
         prop_assert_eq!(concat(&layout, left), pack(&layout, &rows[..middle]));
         prop_assert_eq!(concat(&layout, right), pack(&layout, &rows[middle..]));
+    }
+
+    #[test]
+    fn padding_is_rows_of_nothing(layout in layout(), count in 0..5usize) {
+        let nothing = Row {
+            dense: vec![0; layout.dense.len()],
+            labels: vec![0; layout.labels.len()],
+            ids: vec![Vec::new(); layout.sparse.len()],
+            vectors: layout.vectors.iter().map(|vector| vec![0; vector.width]).collect(),
+            extras: vec![None; layout.extras.len()],
+        };
+        let padded = concat(&layout, &[padding(&layout, count)]);
+        prop_assert_eq!(padded, pack(&layout, &vec![nothing; count]));
     }
 }
 

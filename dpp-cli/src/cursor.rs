@@ -80,7 +80,7 @@ struct Shown {
 struct Difference {
     before: String,
     after: String,
-    /// Whether one may go on where the other was saved: table, seed, shuffle and geometry are the same.
+    /// Whether one may go on where the other was saved: table, seed, shuffle, row filter and geometry are the same.
     same_order: bool,
     changes: Vec<Change>,
 }
@@ -112,7 +112,9 @@ impl Display for Shown {
             version,
             epoch,
             rows_consumed,
+            lanes,
             order_hash,
+            filter_hash,
             snapshot_hash,
             plan_hash,
             ..
@@ -122,6 +124,14 @@ impl Display for Shown {
         writeln!(f, "  rows consumed  {}", output::count(*rows_consumed))?;
         for (name, value) in fields(&self.state.order) {
             writeln!(f, "  {:<14} {}", name.replace('_', " "), said(&value))?;
+        }
+        if let (Some(lanes), Some(filter)) = (lanes, filter_hash) {
+            let inputs = lanes.iter().map(|lane| lane.inputs);
+            let (least, most) = (inputs.clone().min(), inputs.max());
+            let (least, most) = (least.unwrap_or_default(), most.unwrap_or_default());
+            let (least, most) = (output::count(least), output::count(most));
+            writeln!(f, "  lanes read to  {least} … {most} rows each")?;
+            writeln!(f, "  row filter     {filter}")?;
         }
         writeln!(f, "  order          {order_hash}")?;
         writeln!(f, "  snapshot       {snapshot_hash}")?;
@@ -176,7 +186,7 @@ impl Display for Difference {
     }
 }
 
-/// Every value of a state by its name; those within `order` by `order.name`.
+/// Every value of a state by its name; those within `order` by `order.name`, lanes by `lanes[number]`.
 fn flat(state: &State) -> Vec<(String, Value)> {
     let mut flat = Vec::new();
     for (name, value) in fields(state) {
@@ -187,6 +197,10 @@ fn flat(state: &State) -> Vec<(String, Value)> {
                         .into_iter()
                         .map(|(inner, value)| (format!("{name}.{inner}"), value)),
                 );
+            }
+            Value::Array(lanes) => {
+                let lanes = lanes.into_iter().enumerate();
+                flat.extend(lanes.map(|(lane, value)| (format!("{name}[{lane}]"), value)));
             }
             value => flat.push((name, value)),
         }
@@ -257,6 +271,30 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_filtered_state_says_where_its_lanes_stand() {
+        let filtered = |taken: u64| {
+            state(|form| {
+                form["filter_hash"] = "ff".into();
+                form["lanes"] = serde_json::json!([[1_000, 0], [2_500, taken]]);
+            })
+        };
+        let text = filtered(3).to_string();
+        for line in [
+            "lanes read to  1,000 … 2,500 rows each",
+            "row filter     ff",
+        ] {
+            assert!(text.contains(line), "{line} not in\n{text}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("after.json");
+        fs::write(&path, serde_json::to_string(&filtered(4).state).unwrap()).unwrap();
+        let difference = Difference::read(&filtered(3), &path).unwrap();
+        let text = difference.to_string();
+        assert!(text.contains("lanes[1]: [2500,3] → [2500,4]"), "{text}");
+        assert_eq!(difference.changes.len(), 1);
     }
 
     #[test]

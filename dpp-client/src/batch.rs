@@ -5,8 +5,8 @@ use std::{ops::Range, sync::Arc};
 use dpp_proto::v1;
 
 use crate::{
+    Error,
     order::{Order, Sequence},
-    schedule::Step,
 };
 
 /// One rank's share of a step.
@@ -14,9 +14,10 @@ use crate::{
 pub struct Batch {
     /// The rows' tensors, aligned for their types.
     pub tensors: dpp_batch::Batch,
+    /// u8 `[B]`, 0 where a row is padding; `None` where none can be: without a row filter, or unless lanes are padded.
+    pub valid: Option<Arc<[u8]>>,
     /// The step's number within the pass, from 0.
     pub step: u64,
-    flat: Range<u64>,
     part: Range<u64>,
     origins: Arc<Origins>,
 }
@@ -39,51 +40,59 @@ pub(crate) struct Origins {
     pub(crate) sequence: Arc<Sequence>,
     pub(crate) epoch: u64,
     pub(crate) files: Arc<[v1::SnapshotFile]>,
+    /// Whether a row filter drops rows; then flat positions name no stored row.
+    pub(crate) is_filtered: bool,
 }
 
 impl Batch {
     pub(crate) fn new(
-        number: u64,
-        step: Step,
+        step: u64,
+        part: Range<u64>,
         tensors: dpp_batch::Batch,
+        valid: Option<Arc<[u8]>>,
         origins: Arc<Origins>,
     ) -> Batch {
         Batch {
             tensors,
-            step: number,
-            flat: step.flat,
-            part: step.part,
+            valid,
+            step,
+            part,
             origins,
         }
     }
 
     /// Positions in the snapshot of the batch's rows, in order.
-    pub fn row_ids(&self) -> Vec<u64> {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with a row filter: which rows survived, the plan can carry as `row_id()`.
+    pub fn row_ids(&self) -> Result<Vec<u64>, Error> {
         let Origins {
             order,
             sequence,
             epoch,
+            is_filtered,
             ..
         } = &*self.origins;
-        order.snapshot_rows(sequence, *epoch, self.part.clone())
+        if *is_filtered {
+            return Err(Error::invalid(
+                "with a row filter (where) a batch does not know its rows: carry row_id() in the plan's extras",
+            ));
+        }
+        Ok(order.snapshot_rows(sequence, *epoch, self.part.clone()))
     }
 
     /// File, row group and row of every row, in order.
-    pub fn origin(&self) -> Vec<RowOrigin> {
-        self.row_ids()
-            .into_iter()
-            .map(|row| self.origins.of(row))
-            .collect()
+    ///
+    /// # Errors
+    /// As [`row_ids`](Batch::row_ids).
+    pub fn origin(&self) -> Result<Vec<RowOrigin>, Error> {
+        let rows = self.row_ids()?.into_iter();
+        Ok(rows.map(|row| self.origins.of(row)).collect())
     }
 
     /// Path of a file of the snapshot, relative to the table's URL.
     pub fn file_path(&self, file: usize) -> &str {
         &self.origins.files[file].path
-    }
-
-    /// Flat position after this step.
-    pub(crate) fn consumed_to(&self) -> u64 {
-        self.flat.end
     }
 }
 

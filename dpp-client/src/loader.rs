@@ -5,6 +5,8 @@
 //! pass: schedule ─▶ reads ─▶ frames ─▶ batches ─▶ bounded queue ─▶ trainer, whose taking moves the cursor
 //! ```
 
+mod assembling;
+
 use std::{
     sync::{Arc, Mutex},
     time::Instant,
@@ -19,13 +21,12 @@ use dpp_worker::engine::KeyProvider;
 use crate::source::Embedded;
 use crate::{
     Error, Settings, Stats,
-    assemble::{Assembler, OpenReads, Requests},
+    agree::Agreement,
     batch::Origins,
     cursor::{Cursor, STATE_VERSION, State, lock},
-    memory::{Budget, Sizes, estimate},
-    order::{Order, OrderSettings},
+    order::Order,
     pass::Batches,
-    schedule::{Schedule, steps},
+    schedule::steps,
     secret,
     source::{Description, OpenJob, Remote, Source},
     standing::Standing,
@@ -72,6 +73,9 @@ pub struct Loader {
     job: Arc<OpenJob>,
     described: Description,
     plan_hash: String,
+    /// Of the row filter, if the plan has one.
+    filter_hash: Option<String>,
+    agreement: Option<Arc<dyn Agreement>>,
     order: Arc<Order>,
     cursor: Arc<Mutex<Cursor>>,
     meter: Arc<Meter>,
@@ -135,11 +139,12 @@ impl Loader {
         settings: Settings,
         opened: Instant,
     ) -> Result<Loader, Error> {
-        if described.plan.row_filter.is_some() {
-            let message = "plans with a row filter (where) can't be loaded yet: only read by Engine and workers";
-            return Err(Error::Invalid {
-                message: message.into(),
-            });
+        let filter_hash = described.plan.row_filter.as_ref().map(message_hash);
+        if filter_hash.is_some() && settings.child.is_some() {
+            return Err(Error::invalid(
+                "a plan with a row filter (where) has its steps one after another, and several processes can't share them: \
+                 iterate in one, which prefetches by itself (num_workers=0)",
+            ));
         }
         make_absolute(&mut table);
         let plan_hash = message_hash(&described.plan);
@@ -158,7 +163,6 @@ impl Loader {
             job.run.name = job.job_hash.chars().take(RUN_NAME_CHARS).collect();
         }
         let order = Order::new(settings.order(), &described.files)?;
-        settings.ceiling(sizes(&*source, &described, &settings, order.settings()))?;
         let (cursor, meter) = (Arc::default(), Arc::new(Meter::new(opened)));
         let standing = Standing::new(
             job.run.clone(),
@@ -168,16 +172,30 @@ impl Loader {
             meter.clone(),
         );
         source.report(Box::new(move || standing.report()));
-        Ok(Loader {
+        let loader = Loader {
             settings,
             source,
             job: Arc::new(job),
             described,
             plan_hash,
+            filter_hash,
+            agreement: None,
             order: Arc::new(order),
             cursor,
             meter,
-        })
+        };
+        loader.check_memory(loader.order.settings(), 0)?;
+        Ok(loader)
+    }
+
+    /// The loader, with a way for ranks to agree. With a row filter and steps of whole rounds each rank then reads its own
+    /// lanes only; without one every rank reads every lane, and drops what is other ranks'.
+    #[must_use]
+    pub fn with_agreement(self, agreement: Arc<dyn Agreement>) -> Loader {
+        Loader {
+            agreement: Some(agreement),
+            ..self
+        }
     }
 
     /// Names and widths of the batches' tensors.
@@ -190,15 +208,16 @@ impl Loader {
         &self.described
     }
 
-    /// Rows of an epoch, N.
+    /// Rows of an epoch, N, before a row filter.
     pub fn num_rows(&self) -> u64 {
         self.order.rows()
     }
 
-    /// Steps of a whole epoch: the same for every rank, exact before any row is read.
-    pub fn num_steps(&self) -> u64 {
+    /// Steps of a whole epoch: the same for every rank, exact before any row is read. `None` with a row filter.
+    pub fn num_steps(&self) -> Option<u64> {
         let share = self.settings.share();
-        steps(self.order.rows(), 0, share.global_batch, share.drop_last)
+        let steps = steps(self.order.rows(), 0, share.global_batch, share.drop_last);
+        self.filter_hash.is_none().then_some(steps)
     }
 
     /// Content hash of the files that are read.
@@ -216,7 +235,7 @@ impl Loader {
         let (pass, epoch, start) = {
             let mut cursor = lock(&self.cursor);
             let pass = cursor.begin();
-            (pass, cursor.epoch, cursor.rows_consumed)
+            (pass, cursor.epoch, cursor.position.clone())
         };
         self.meter.begin();
         let origins = Arc::new(Origins {
@@ -224,26 +243,34 @@ impl Loader {
             sequence: Arc::new(self.order.sequence(epoch)),
             epoch,
             files: self.described.files.clone(),
+            is_filtered: self.filter_hash.is_some(),
         });
-        let assembler = self.assembler(&origins, start);
+        let assembler = self.assembler(&origins, &start);
+        let talks = self.talks(&assembler);
         Batches::start(
             assembler,
             origins,
             self.settings.prefetch_batches,
             (self.cursor.clone(), pass),
             self.meter.clone(),
+            talks,
         )
     }
 
     /// Where the trainer stands: what it consumed, not what was prefetched.
     pub fn state(&self) -> State {
-        let cursor = *lock(&self.cursor);
+        let Cursor {
+            epoch, position, ..
+        } = lock(&self.cursor).clone();
+        let lanes = || self.lanes_at(&position).to_vec();
         State {
             version: STATE_VERSION,
-            epoch: cursor.epoch,
-            rows_consumed: cursor.rows_consumed,
+            epoch,
+            rows_consumed: position.rows_consumed,
+            lanes: self.filter_hash.is_some().then(lanes),
             order: self.order.settings().clone(),
-            order_hash: self.order.hash(self.snapshot_hash()),
+            order_hash: self.order_hash(&self.order),
+            filter_hash: self.filter_hash.clone(),
             snapshot_hash: self.snapshot_hash().to_owned(),
             plan_hash: self.plan_hash.clone(),
         }
@@ -257,16 +284,16 @@ impl Loader {
     /// [`Error::State`] naming what differs; [`Error::Invalid`] when the state's lanes need more memory than is allowed.
     pub fn load_state(&mut self, state: &State) -> Result<(), Error> {
         let order = Order::new(
-            state.settings_for(&self.settings.order())?,
+            state.settings_for(&self.settings.order(), self.filter_hash.as_deref())?,
             &self.described.files,
         )?;
         state.check(&order, self.snapshot_hash())?;
-        self.settings.ceiling(self.sizes(order.settings()))?;
+        self.check_memory(order.settings(), state.rows_consumed)?;
         if state.plan_hash != self.plan_hash {
             tracing::info!(was = %state.plan_hash, is = %self.plan_hash, "the plan has changed since the state was saved");
         }
         self.order = Arc::new(order);
-        lock(&self.cursor).load(state.epoch, state.rows_consumed);
+        lock(&self.cursor).load(state.epoch, state.position());
         Ok(())
     }
 
@@ -275,48 +302,9 @@ impl Loader {
         lock(&self.cursor).set_epoch(epoch);
     }
 
-    fn sizes(&self, order: &OrderSettings) -> Sizes {
-        sizes(&*self.source, &self.described, &self.settings, order)
+    fn order_hash(&self, order: &Order) -> String {
+        order.hash(self.snapshot_hash(), self.filter_hash.as_deref())
     }
-
-    fn budget(&self) -> Budget {
-        let sizes = self.sizes(self.order.settings());
-        let ceiling = self.settings.ceiling(sizes);
-        Budget::new(ceiling.expect("checked when the order was set"), sizes)
-    }
-
-    fn assembler(&self, origins: &Origins, start: u64) -> Assembler {
-        let share = self.settings.share();
-        let batch_rows = share.global_batch.div_ceil(share.world_size);
-        Assembler {
-            schedule: Schedule::new(self.order.clone(), origins.sequence.clone(), share, start)
-                .of_child(self.settings.child),
-            requests: Requests {
-                order: self.order.clone(),
-                epoch: origins.epoch,
-                files: self.described.files.clone(),
-                job_hash: self.job.job_hash.clone(),
-                run_name: self.job.run.name.clone(),
-            },
-            source: self.source.clone(),
-            job: self.job.clone(),
-            meter: self.meter.clone(),
-            budget: self.budget(),
-            rows_ahead: batch_rows * (self.settings.prefetch_batches as u64 + 1),
-            open: OpenReads::default(),
-        }
-    }
-}
-
-/// What a pass can't do without, as far as the plan tells.
-fn sizes(
-    source: &dyn Source,
-    described: &Description,
-    settings: &Settings,
-    order: &OrderSettings,
-) -> Sizes {
-    let window = source.window_bytes();
-    estimate(&described.layout, order, &settings.share(), window)
 }
 
 /// A relative path means one thing to the trainer and another to a worker.

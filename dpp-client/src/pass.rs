@@ -15,35 +15,38 @@ use tokio::{
 
 use crate::{
     Error,
-    assemble::{Assembled, Assembler},
+    agree::{Claim, Talks},
+    assemble::{After, Assembled, Assembler, fit},
     batch::{Batch, Origins},
-    cursor::{self, Cursor},
-    memory::{Budget, Charge},
-    stall::{Making, StallByCause},
+    cursor::{self, Cursor, Position},
+    memory::Budget,
+    order::LaneCursor,
+    stall::StallByCause,
     stats::Meter,
 };
 
 /// The batches of one pass: a stream of `Result<Batch, Error>`.
 #[derive(Debug)]
 pub struct Batches {
-    queue: mpsc::Receiver<Result<Made, Error>>,
+    queue: mpsc::Receiver<Result<Option<Assembled>, Error>>,
+    origins: Arc<Origins>,
     budget: Budget,
     task: JoinHandle<()>,
     cursor: Arc<Mutex<Cursor>>,
     pass: u64,
     meter: Arc<Meter>,
-    /// Steps not yet delivered; 0 once the pass is over, however it ended.
-    steps_left: u64,
+    /// With ranks that read their own lanes.
+    talks: Option<Talks>,
+    steps: u64,
+    /// Whether nothing more comes, however it ended.
+    is_over: bool,
     waiting_since: Option<Instant>,
 }
 
-/// A batch that waits for the trainer.
-#[derive(Debug)]
-struct Made {
-    batch: Batch,
-    /// Its bytes, until the trainer has it.
-    charge: Charge,
-    making: Making,
+/// What follows a step, once it is known.
+struct Followed {
+    is_last: bool,
+    lanes: Option<Arc<[LaneCursor]>>,
 }
 
 impl Batches {
@@ -54,22 +57,26 @@ impl Batches {
         ahead: usize,
         (cursor, pass): (Arc<Mutex<Cursor>>, u64),
         meter: Arc<Meter>,
+        talks: Option<Talks>,
     ) -> Batches {
-        let steps_left = assembler.schedule.own_steps();
-        if steps_left == 0 {
-            cursor::lock(&cursor).consume(pass, 0, true); // a pass of no steps ends its epoch too
+        let is_over = assembler.has_no_steps();
+        if is_over {
+            cursor::lock(&cursor).end(); // a pass of no steps ends its epoch too
         }
         let (sender, queue) = mpsc::channel(ahead);
-        let budget = assembler.budget.clone();
-        let task = tokio::spawn(fill(assembler, origins, sender));
+        let budget = assembler.budget().clone();
+        let task = tokio::spawn(fill(assembler, sender));
         Batches {
             queue,
+            origins,
             budget,
             task,
             cursor,
             pass,
             meter,
-            steps_left,
+            talks,
+            steps: 0,
+            is_over,
             waiting_since: None,
         }
     }
@@ -79,70 +86,131 @@ impl Batches {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
-    /// The next batch if it is ready: pending says that it is not, and counts as no waiting.
+    /// The next batch if it is ready: pending says that it is not, and counts as no waiting. While ranks agree on every
+    /// step, none is ready before it is asked for with [`next`](Self::next).
     pub fn try_next(&mut self) -> Poll<Option<Result<Batch, Error>>> {
-        if self.steps_left == 0 {
+        if self.is_over {
             return Poll::Ready(None);
         }
+        if self.talks.is_some() {
+            return Poll::Pending;
+        }
         match self.queue.try_recv() {
-            Ok(made) => Poll::Ready(Some(self.received(made))),
+            Ok(made) => Poll::Ready(self.received(made)),
             Err(TryRecvError::Empty) => Poll::Pending,
-            Err(TryRecvError::Disconnected) => {
-                Poll::Ready(Some(self.received(Err(Error::stopped()))))
-            }
+            Err(TryRecvError::Disconnected) => Poll::Ready(self.received(Err(Error::stopped()))),
         }
     }
 
-    fn received(&mut self, made: Result<Made, Error>) -> Result<Batch, Error> {
-        let delivered = made.and_then(|made| self.deliver(made));
-        if delivered.is_err() {
-            self.steps_left = 0;
+    fn received(&mut self, made: Result<Option<Assembled>, Error>) -> Option<Result<Batch, Error>> {
+        if let (Err(_), Some(talks)) = (&made, &self.talks)
+            && cursor::lock(&self.cursor).is_moved_by(self.pass)
+        {
+            talks.fail();
+        }
+        let delivered = made.and_then(|made| self.deliver(made)).transpose();
+        if !matches!(delivered, Some(Ok(_))) {
+            self.stop();
         }
         delivered
     }
 
-    /// The trainer gets a batch, and the cursor moves past it.
-    fn deliver(&mut self, made: Made) -> Result<Batch, Error> {
-        let Made {
-            batch,
-            charge,
-            making,
-        } = made;
-        drop(charge);
-        let waited = self
-            .waiting_since
-            .take()
-            .map(|since| since.elapsed())
-            .unwrap_or_default();
+    /// The trainer gets a batch, and the cursor moves past it; `None`: there is none, and the epoch is over.
+    fn deliver(&mut self, made: Option<Assembled>) -> Result<Option<Batch>, Error> {
+        let waiting_since = self.waiting_since.take();
+        let waited = waiting_since.map(|since| since.elapsed());
         self.meter.waits(None);
-        let last = self.steps_left == 1;
-        if !cursor::lock(&self.cursor).consume(self.pass, batch.consumed_to(), last) {
+        if !cursor::lock(&self.cursor).is_moved_by(self.pass) {
             return Err(Error::invalid(
                 "this pass is over: a newer one has begun, or a state was loaded",
             ));
         }
-        self.steps_left -= 1;
-        let bytes = batch.tensors.byte_size() as u64;
-        let stalled = self
-            .meter
-            .add_batch(batch.tensors.rows as u64, bytes, waited);
-        if stalled {
-            let client = making.blame(waited);
+        let Some(mut made) = made else {
+            cursor::lock(&self.cursor).end();
+            return Ok(None);
+        };
+        let followed = match std::mem::replace(&mut made.after, OVER) {
+            After::Known { is_last, lanes } => Some(Followed { is_last, lanes }),
+            After::Open(claim) => self.agree(&claim, &mut made)?,
+        };
+        let Some(Followed { is_last, lanes }) = followed else {
+            cursor::lock(&self.cursor).end();
+            return Ok(None);
+        };
+        self.move_past(made.flat.end, lanes, is_last);
+        drop(made.charge);
+        let bytes = made.tensors.byte_size() as u64;
+        let (rows, waited) = (made.tensors.rows as u64, waited.unwrap_or_default());
+        if self.meter.add_batch(rows, bytes, waited) {
+            let client = made.making.blame(waited);
             self.meter.add_stall(StallByCause {
                 client,
                 ..StallByCause::default()
             });
         }
         self.meter.note_buffered(self.budget.seen().0);
-        Ok(batch)
+        let step = self.steps;
+        self.steps += 1;
+        let origins = self.origins.clone();
+        let batch = Batch::new(step, made.part, made.tensors, made.valid, origins);
+        Ok(Some(batch))
+    }
+
+    /// Decides with the other ranks how many rows of each lane this step has; `None`: it has none.
+    fn agree(&mut self, claim: &Claim, made: &mut Assembled) -> Result<Option<Followed>, Error> {
+        let talks = self
+            .talks
+            .as_mut()
+            .expect("ranks talk where steps are open");
+        let decision = talks.decide(claim)?;
+        if decision.rows == 0 {
+            return Ok(None);
+        }
+        if claim.given.iter().any(|&given| given != decision.rows) {
+            let tensors = made.tensors.clone();
+            let (tensors, valid) = fit(tensors, &claim.given, decision.rows)?;
+            made.tensors = tensors;
+            made.valid = made.valid.take().map(|_| valid);
+        }
+        Ok(Some(Followed {
+            is_last: decision.is_last,
+            lanes: Some(decision.lanes.into()),
+        }))
+    }
+
+    fn move_past(&mut self, flat_end: u64, lanes: Option<Arc<[LaneCursor]>>, is_last: bool) {
+        let mut cursor = cursor::lock(&self.cursor);
+        if is_last {
+            cursor.end();
+        } else {
+            cursor.consume(Position {
+                rows_consumed: flat_end,
+                lanes,
+            });
+        }
+        drop(cursor);
+        if is_last {
+            self.stop();
+        }
+    }
+
+    fn stop(&mut self) {
+        self.is_over = true;
+        self.task.abort();
     }
 }
+
+/// Stands in for what was taken out.
+const OVER: After = After::Known {
+    is_last: true,
+    lanes: None,
+};
 
 impl Stream for Batches {
     type Item = Result<Batch, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.steps_left == 0 {
+        if self.is_over {
             return Poll::Ready(None);
         }
         if self.waiting_since.is_none() {
@@ -151,7 +219,7 @@ impl Stream for Batches {
         }
         let batch = ready!(self.queue.poll_recv(context));
         let batch = batch.unwrap_or_else(|| Err(Error::stopped()));
-        Poll::Ready(Some(self.received(batch)))
+        Poll::Ready(self.received(batch))
     }
 }
 
@@ -163,38 +231,23 @@ impl Drop for Batches {
 }
 
 /// Makes batches until the pass ends, one fails, or nobody takes them.
-async fn fill(
-    mut assembler: Assembler,
-    origins: Arc<Origins>,
-    queue: mpsc::Sender<Result<Made, Error>>,
-) {
+async fn fill(mut assembler: Assembler, queue: mpsc::Sender<Result<Option<Assembled>, Error>>) {
     let mut warned = false;
-    for number in 0.. {
-        let Assembled {
-            step,
-            tensors,
-            charge,
-            making,
-        } = match assembler.next().await {
-            Ok(Some(assembled)) => assembled,
-            Ok(None) => return,
-            Err(error) => {
-                _ = queue.send(Err(error)).await; // nobody may be left to hear it
-                return;
+    loop {
+        let made = assembler.next().await;
+        let next = match &made {
+            Ok(Some(made)) if !matches!(made.after, After::Known { is_last: true, .. }) => {
+                Some(made.charge.id())
             }
+            _ => None,
         };
-        warned = warned || warn_of_large_rows(&assembler.budget);
-        let id = charge.id();
-        let batch = Batch::new(number, step, tensors, origins.clone());
-        let made = Made {
-            batch,
-            charge,
-            making,
-        };
-        if queue.send(Ok(made)).await.is_err() {
+        warned = warned || warn_of_large_rows(assembler.budget());
+        // Nobody may be left to hear it.
+        if queue.send(made).await.is_err() {
             return;
         }
-        assembler.budget.next_may_begin(id).await;
+        let Some(id) = next else { return };
+        assembler.budget().next_may_begin(id).await;
     }
 }
 

@@ -85,6 +85,16 @@ pub fn steps(rows: u64, start: u64, global_batch: u64, drop_last: bool) -> u64 {
     }
 }
 
+impl Share {
+    /// This rank's part of a step.
+    pub(crate) fn part(&self, flat: &Range<u64>) -> Range<u64> {
+        let rows = u128::from(flat.end - flat.start);
+        let cut =
+            |rank: u64| flat.start + (u128::from(rank) * rows / u128::from(self.world_size)) as u64;
+        cut(self.rank)..cut(self.rank + 1)
+    }
+}
+
 impl PlannedRead {
     /// Flat position of the read's row number `row`, counted from 0; one that it does not have counts as its last.
     pub fn flat_position(&self, order: &Order, mut row: u64) -> u64 {
@@ -192,18 +202,12 @@ impl Schedule {
     }
 
     fn step_ranges(&self, step: u64) -> (Range<u64>, Range<u64>) {
-        let Share {
-            global_batch,
-            rank,
-            world_size,
-            ..
-        } = self.share;
+        let global_batch = self.share.global_batch;
         let first = self.start + step * global_batch;
         let rows = global_batch.min(self.order.rows() - first);
-        let cut = |rank: u64| {
-            first + (u128::from(rank) * u128::from(rows) / u128::from(world_size)) as u64
-        };
-        (first..first + rows, cut(rank)..cut(rank + 1))
+        let flat = first..first + rows;
+        let part = self.share.part(&flat);
+        (flat, part)
     }
 
     fn takes(&self, part: Range<u64>) -> Vec<(u64, u64)> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error,
     memory::Sizes,
-    order::{OrderSettings, SplitShuffle},
+    order::{OnUneven, OrderSettings, SplitShuffle},
     schedule::{Child, Share},
     source::WorkerSettings,
 };
@@ -34,6 +34,8 @@ pub struct Settings {
     pub split_rows: u64,
     /// Whether the short last step of an epoch is left out.
     pub drop_last: bool,
+    /// What happens when a row filter leaves lanes of unlike length.
+    pub on_uneven: OnUneven,
     /// Batches made ahead of the trainer, at least 1.
     pub prefetch_batches: usize,
     /// The run, as workers and fleet show it.
@@ -84,6 +86,7 @@ impl Default for Settings {
             round_rows: None,
             split_rows: 65_536,
             drop_last: false,
+            on_uneven: OnUneven::Drop,
             prefetch_batches: 4,
             run_name: String::new(),
             worker_timeout_seconds: 60,

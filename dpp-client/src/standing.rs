@@ -48,7 +48,7 @@ impl Standing {
     /// The report at this moment.
     pub(crate) fn report(&self) -> v1::RankReport {
         let stats = self.meter.stats_now();
-        let cursor = *lock(&self.cursor);
+        let cursor = lock(&self.cursor).clone();
         let stalled = stats.stall_by_cause;
         v1::RankReport {
             loader_id: self.loader_id.clone(),
@@ -66,7 +66,7 @@ impl Standing {
             }),
             epoch: cursor.epoch,
             epoch_rows: self.epoch_rows,
-            epoch_rows_consumed: cursor.rows_consumed,
+            epoch_rows_consumed: cursor.position.inputs(),
         }
     }
 }

@@ -46,6 +46,7 @@ from dpp.ops import (
 )
 from dpp.plan import Plan
 from dpp.predicates import Predicate
+from dpp.states import merge_states
 from dpp.table import Feature, Snapshot, SnapshotDifference, Table
 from dpp.write import write_table
 
@@ -95,6 +96,7 @@ __all__ = [
     "id_list_transform",
     "id_overlap_count",
     "intersect",
+    "merge_states",
     "op",
     "row_id",
     "union",

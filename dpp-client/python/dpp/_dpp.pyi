@@ -5,6 +5,7 @@ of the Rust types named beside them. Arrays are lent: a `Tensor` shares the memo
 took its memory keeps that alive.
 """
 
+from collections.abc import Callable
 from typing import Any, Final, final
 
 __version__: Final[str]
@@ -22,6 +23,9 @@ def plan_to_json(text: str) -> str:
 
 def plan_hash(text: str) -> str:
     """64 hexadecimal digits that name the plan's content."""
+
+def merge_states(states: list[str]) -> str:
+    """The one `dpp_client::State` of states saved together; `InvalidRequest` says how they differ."""
 
 def bind_plan(text: str, table: Table) -> str:
     """The plan with patterns expanded and kinds resolved. `InvalidRequest` names the output, op and feature that do not fit."""
@@ -120,10 +124,18 @@ class Loader:
     """A job and where the trainer stands in it. Belongs to the process that made it."""
 
     def __new__(
-        cls, table: Table, plan: str, settings: str, service: str | None, threads: int | None, described: bytes | None = None
+        cls,
+        table: Table,
+        plan: str,
+        settings: str,
+        service: str | None,
+        threads: int | None,
+        described: bytes | None = None,
+        agree: Callable[[list[int]], list[int]] | None = None,
     ) -> Loader:
         """Describes the table, unless `described` says what another loader found, and opens the job; reads no rows.
-        `settings` is `dpp_client::Settings`."""
+        `settings` is `dpp_client::Settings`; `agree` gives the greatest of all ranks' numbers at each place, and is called
+        within `Batches.next` when ranks read their own lanes of a filtered job."""
 
     def described(self) -> bytes:
         """Files, bound plan and layout: what another process of this build needs to open the same job."""
@@ -139,8 +151,8 @@ class Loader:
         """Rows of an epoch, over all ranks."""
 
     @property
-    def num_steps(self) -> int:
-        """Steps of a whole epoch."""
+    def num_steps(self) -> int | None:
+        """Steps of a whole epoch; None with a row filter."""
 
     @property
     def snapshot_hash(self) -> str:
@@ -186,6 +198,9 @@ class Batch:
     def step(self) -> int:
         """Number of the step within its pass, from 0; 0 for rows that no loader delivered."""
 
+    def valid(self) -> Tensor | None:
+        """uint8 [B], 0 where a row is padding; None where none can be."""
+
     def dense(self) -> Tensor:
         """float32 [B, D]."""
 
@@ -223,7 +238,8 @@ class Batch:
         """uint8 [B], 0 where the row is null."""
 
     def origin(self) -> list[tuple[str, int, int]]:
-        """(file, row group, row of the group) of every row; `InvalidRequest` for rows that no loader delivered."""
+        """(file, row group, row of the group) of every row; `InvalidRequest` for rows that no loader delivered, or that a
+        row filter left."""
 
     def fingerprint(self) -> int:
         """xxh3-64 over every tensor."""

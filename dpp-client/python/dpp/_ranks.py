@@ -58,6 +58,29 @@ def open_together(
             raise Unavailable(f"rank {rank} could not open its loader: {message}")
 
 
+def agreement(place: tuple[int, int]) -> Agreement | None:
+    """How ranks of torch.distributed tell one another numbers; None for any other place."""
+    return Agreement() if place[1] > 1 and place == _initialised_place() else None
+
+
+class Agreement:
+    """The greatest of all ranks' numbers at each place, over a gloo group of its own, made when first asked."""
+
+    def __init__(self) -> None:
+        self._group: Any = None
+        self._numbers: Any = None  # kept, so that no thread of gloo is the last to drop it
+
+    def __call__(self, numbers: list[int]) -> list[int]:
+        import torch
+
+        distributed = _distributed()
+        if self._group is None:
+            self._group = distributed.new_group(backend="gloo")
+        self._numbers = torch.tensor(numbers, dtype=torch.int64)
+        distributed.all_reduce(self._numbers, op=distributed.ReduceOp.MAX, group=self._group)
+        return self._numbers.tolist()
+
+
 def _attempt(work: Callable[[], Any]) -> tuple[Error | None, Any]:
     try:
         return None, work()

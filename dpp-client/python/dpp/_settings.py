@@ -53,6 +53,13 @@ def shuffle_form(shuffle: bool | Shuffle) -> dict[str, Any]:
     return {"splits": splits, "rows": shuffle.rows or 0}
 
 
+def uneven_rule(on_uneven: object) -> str:
+    """`dpp_client::OnUneven`."""
+    if on_uneven in ("drop", "pad", "error"):
+        return str(on_uneven)
+    raise InvalidRequest(f"on_uneven is 'drop', 'pad' or 'error', not {on_uneven!r}")
+
+
 def refuse_what_stays_here(table: Table, threads: int | None) -> None:
     """Workers have threads and keys of their own. Secret storage options, Rust refuses."""
     if threads is not None:

@@ -34,6 +34,7 @@ class Layout:
 class Batch:
     """The tensors of `num_rows` rows, B.
 
+    valid    bool [B], false where a row is padding (zeros, no ids): with `where` and on_uneven="pad"; else None
     dense    float32 [B, D], row-major, C-contiguous; columns as `loader.dense_names`
     labels   float32 [B, L]; columns as `loader.label_names`
     sparse   jagged ids of K keys, see `Sparse`
@@ -44,11 +45,13 @@ class Batch:
     pickled, as torch's DataLoader does between processes; the copy has no `origin` and no `fingerprint`.
     """
 
-    __slots__ = ("num_rows", "dense", "labels", "sparse", "vectors", "extras", "_rows")
+    __slots__ = ("num_rows", "valid", "dense", "labels", "sparse", "vectors", "extras", "_rows")
 
     def __init__(self, rows: _dpp.Batch, layout: Layout, target: Target) -> None:
         convert = target.convert
         self.num_rows: int = rows.num_rows
+        valid = rows.valid()
+        self.valid: Array | None = None if valid is None else _tensors.to_bool(convert(valid))
         self.dense: Array = convert(rows.dense())
         self.labels: Array = convert(rows.labels())
         self.sparse = Sparse._of(rows, layout.sparse_names, target)
@@ -57,7 +60,7 @@ class Batch:
         self._rows: _dpp.Batch | None = rows
 
     def origin(self) -> list[tuple[str, int, int]]:
-        """(file, row group, row within it) of every row, in the order of the rows."""
+        """(file, row group, row within it) of every row, in the order of the rows. Not with a row filter (`where`)."""
         return self._source().origin()
 
     def fingerprint(self) -> int:
@@ -107,6 +110,7 @@ class Batch:
             raise InvalidRequest("to, pin_memory and record_stream need output='torch'")
         batch = Batch.__new__(Batch)
         batch.num_rows, batch._rows = self.num_rows, self._rows
+        batch.valid = None if self.valid is None else change(self.valid)
         batch.dense, batch.labels = change(self.dense), change(self.labels)
         batch.sparse = self.sparse._changed(change)
         batch.vectors = Vectors({name: change(vector) for name, vector in self.vectors.items()})

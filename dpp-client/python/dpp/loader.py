@@ -31,6 +31,8 @@ class DataLoader:
     shuffle, seed      False, True (splits over the epoch and rows in windows) or a `Shuffle`
     lanes, round_rows  the order's geometry; by default the first world size and global batch. A loaded state brings its own
     drop_last          leave the last step out when it is short
+    on_uneven          with a row filter, what happens when lanes end unevenly: "drop" ends the epoch with the shortest lane,
+                       "pad" goes on until all are empty (`batch.valid` is false for padded rows), "error" raises
     prefetch_batches   batches made ready ahead of the one in use
     max_memory_bytes   of frames and batches that wait for the trainer; by default 1 GiB, or more if it must be. Too little
                        raises and says the least that works
@@ -52,12 +54,18 @@ class DataLoader:
     snapshot, each from the URL it was given; it raises on all of them when one can't. In `torch.utils.data.DataLoader(loader, batch_size=None, num_workers=k)` each worker process takes
     the steps of every k-th stripe: the same batches in another order, none twice. Positions then belong to the workers:
     `state_dict` raises here, and torchdata's StatefulDataLoader saves and loads them, with equal k.
+
+    A plan with a row filter (`where`) gives batches of rows that it keeps, as many on every rank; `len()` is not known then,
+    and torch workers can't share them. Ranks of torch.distributed read their own lanes and agree on every step by a small
+    all-reduce within `next`, so all must take as many steps. Without torch.distributed, with a global batch other than
+    round_rows, or with lanes that do not divide by the world size, every rank reads all lanes and needs no agreement.
     """
 
     _loader: _dpp.Loader | None
     _pass: _passes.Pass | None
     _epoch: int | None  # of the pass that began here, in a child
     _layout: Layout
+    _agree: _ranks.Agreement | None
 
     def __new__(cls, *arguments: Any, output: str = "torch", **settings: Any) -> DataLoader:
         return object.__new__(_torch_dataset(cls) if output == "torch" else cls)
@@ -78,6 +86,7 @@ class DataLoader:
         lanes: int | None = None,
         round_rows: int | None = None,
         drop_last: bool = False,
+        on_uneven: str = "drop",
         prefetch_batches: int = 4,
         max_memory_bytes: int | None = None,
         threads: int | None = None,
@@ -114,6 +123,7 @@ class DataLoader:
             "lanes": count_or_none("lanes", lanes),
             "round_rows": count_or_none("round_rows", round_rows),
             "drop_last": bool(drop_last),
+            "on_uneven": _settings.uneven_rule(on_uneven),
             "prefetch_batches": count("prefetch_batches", prefetch_batches, least=1),
             "max_memory_bytes": count_or_none("max_memory_bytes", max_memory_bytes),
             "run_name": str(name),
@@ -151,12 +161,15 @@ class DataLoader:
         return self._pass
 
     def __len__(self) -> int:
-        """Steps of a whole epoch, the same for every rank."""
-        return self._opened().num_steps
+        """Steps of a whole epoch, the same for every rank. `TypeError` with a row filter: nobody knows before reading."""
+        steps = self._opened().num_steps
+        if steps is None:
+            raise TypeError("a loader whose plan has a row filter (where) does not know its steps before it has read them")
+        return steps
 
     @property
     def num_rows(self) -> int:
-        """Rows of the snapshot, over all ranks."""
+        """Rows of the snapshot, over all ranks, before a row filter."""
         return self._opened().num_rows
 
     @property
@@ -198,7 +211,7 @@ class DataLoader:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was saved, by whatever rank, world size and batch size. Before iterating.
 
-        A state of another snapshot, seed or shuffle raises `InvalidRequest` naming what differs.
+        A state of another snapshot, seed, shuffle or row filter raises `InvalidRequest` naming what differs.
         """
         if not isinstance(state, Mapping):
             raise InvalidRequest(f"a state is what state_dict() returned, not {type(state).__name__}")
@@ -246,17 +259,18 @@ class DataLoader:
 
     def __reduce__(self) -> Any:
         """Settings and position: the copy opens threads and connections of its own when it is used."""
-        state = {name: value for name, value in self.__dict__.items() if name not in ("_loader", "_pass", "_pid")}
+        state = {name: value for name, value in self.__dict__.items() if name not in ("_loader", "_pass", "_pid", "_agree")}
         loader = self._opened()
         position = self._pass and self._pass.state() or loader.state()
         return _copy, (_plain_class(type(self)), self._target.output, state, position, loader.described())
 
     def _start_unopened(self, position: str | None, described: bytes | None) -> None:
-        self._loader = self._pass = self._epoch = None
+        self._loader = self._pass = self._epoch = self._agree = None
         self._position, self._described = position, described
 
     def _open_with_all_ranks(self) -> None:
         if _children.this_child() is None:
+            self._agree = _ranks.agreement(self._place)
             wanted = {"plan": self._plan.to_json(), "filter": json.dumps(self._table._filter)}
             _ranks.open_together(self._place, wanted, self._open_first, self._open_as)
         else:
@@ -278,7 +292,13 @@ class DataLoader:
             if threads is None and self._service is None:
                 threads = _children.threads_of(child)
         self._loader = _dpp.Loader(
-            self._table._handle, self._plan.to_json(), json.dumps(settings), self._service, threads, self._described
+            self._table._handle,
+            self._plan.to_json(),
+            json.dumps(settings),
+            self._service,
+            threads,
+            self._described,
+            self._agree,
         )
         self._layout = Layout(json.loads(self._loader.layout()))
         self._pid = os.getpid()

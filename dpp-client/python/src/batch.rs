@@ -7,7 +7,7 @@ use dpp_batch::{ExtraData, ExtraKind};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
-use crate::errors::{internal, invalid};
+use crate::errors::{internal, invalid, raise};
 use crate::tensor::{Element, Tensor};
 
 /// Tensors of some rows, and where the rows came from.
@@ -89,6 +89,12 @@ impl Batch {
     #[getter]
     fn step(&self) -> u64 {
         self.delivered.as_ref().map_or(0, |batch| batch.step)
+    }
+
+    /// u8 `[B]`, 0 where a row is padding; `None` where none can be.
+    fn valid(&self) -> Option<Tensor> {
+        let valid = self.delivered.as_ref()?.valid.as_ref()?;
+        Some(flat(&Buffer::from_vec(valid.to_vec()), Element::UInt8))
     }
 
     fn dense(&self) -> Tensor {
@@ -212,7 +218,8 @@ impl Batch {
     fn origin<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Bound<'py, PyString>, usize, u64)>> {
         let batch = self.delivered.as_ref();
         let batch = batch.ok_or_else(|| invalid("rows given to apply come from no file"))?;
-        let origins = py.detach(|| batch.origin()).into_iter();
+        let origins = py.detach(|| batch.origin());
+        let origins = origins.map_err(|error| raise(&error))?.into_iter();
         let mut paths = HashMap::new();
         let named = origins.map(|origin| {
             let path = || PyString::new(py, batch.file_path(origin.file));

@@ -30,7 +30,7 @@ mod _dpp {
     #[pymodule_export]
     use crate::keys::Keys;
     #[pymodule_export]
-    use crate::loader::{Batches, Loader};
+    use crate::loader::{Batches, Loader, merge_states};
     #[pymodule_export]
     use crate::plan::{bind_plan, known_ops, plan_hash, plan_to_json};
     #[pymodule_export]

@@ -1,9 +1,10 @@
 //! A loader and the batches of a pass: waiting happens here, with the GIL released.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use dpp_client::{Place, Settings, State, source::Description};
+use dpp_client::{Agreement, Place, Settings, State, source::Description};
+use dpp_proto::Fault;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::sync::Mutex as AsyncMutex;
@@ -21,9 +22,10 @@ pub(crate) struct Loader(Home<Mutex<dpp_client::Loader>>);
 #[pymethods]
 impl Loader {
     /// Describes the table, unless another loader's description is given, and opens the job; reads no rows. Settings are
-    /// `dpp_client::Settings` as JSON.
+    /// `dpp_client::Settings` as JSON. `agree` gives the greatest of all ranks' numbers at each place.
     #[new]
-    #[pyo3(signature = (table, plan, settings, service, threads, described=None))]
+    #[pyo3(signature = (table, plan, settings, service, threads, described=None, agree=None))]
+    #[expect(clippy::too_many_arguments, reason = "Python's, which names them")]
     fn new(
         py: Python<'_>,
         table: &Bound<'_, Table>,
@@ -32,6 +34,7 @@ impl Loader {
         service: Option<String>,
         threads: Option<usize>,
         described: Option<&[u8]>,
+        agree: Option<Py<PyAny>>,
     ) -> PyResult<Loader> {
         let settings: Settings = serde_json::from_str(settings)
             .map_err(|error| invalid(format!("settings: {error}")))?;
@@ -51,7 +54,10 @@ impl Loader {
                 None => dpp_client::Loader::open(place, table, plan, settings).await,
             }
         })?;
-        let loader = opened.map_err(|error| raise(&error))?;
+        let mut loader = opened.map_err(|error| raise(&error))?;
+        if let Some(agree) = agree {
+            loader = loader.with_agreement(Arc::new(Ranks(agree)));
+        }
         Ok(Loader(Home::new(Mutex::new(loader))))
     }
 
@@ -78,7 +84,7 @@ impl Loader {
     }
 
     #[getter]
-    fn num_steps(&self) -> u64 {
+    fn num_steps(&self) -> Option<u64> {
         lock(self.0.look()).num_steps()
     }
 
@@ -125,6 +131,20 @@ impl Loader {
     }
 }
 
+/// A function of Python's that gives the greatest of all ranks' numbers. Called by the thread that waits for a batch.
+#[derive(Debug)]
+struct Ranks(Py<PyAny>);
+
+impl Agreement for Ranks {
+    fn greatest(&self, numbers: Vec<i64>) -> Result<Vec<i64>, dpp_client::Error> {
+        let called = Python::attach(|py| self.0.call1(py, (numbers,))?.extract(py));
+        called.map_err(|error| dpp_client::Error::Source {
+            fault: Fault::Unavailable,
+            message: format!("ranks could not agree on the next step: {error}"),
+        })
+    }
+}
+
 /// The batches of one pass. Dropping it stops reading.
 #[pyclass(frozen, module = "dpp._dpp")]
 pub(crate) struct Batches(Home<AsyncMutex<dpp_client::Batches>>);
@@ -163,6 +183,15 @@ impl Batches {
 /// A loader stays consistent between calls, so a panic elsewhere does not spoil it.
 fn lock(loader: &Mutex<dpp_client::Loader>) -> MutexGuard<'_, dpp_client::Loader> {
     loader.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The one state of ranks that were saved together, all as JSON.
+#[pyfunction]
+pub(crate) fn merge_states(states: Vec<String>) -> PyResult<String> {
+    let states = states.iter().map(|state| State::from_json(state));
+    let states = states.collect::<Result<Vec<_>, _>>();
+    let merged = states.and_then(|states| State::merge(&states));
+    to_json(&merged.map_err(|error| raise(&error))?)
 }
 
 fn to_json(value: &impl serde::Serialize) -> PyResult<String> {

@@ -67,7 +67,7 @@ def test_arguments_that_cannot_be_meant(small, settings, says):
         load(small, **settings)
 
 
-@pytest.mark.parametrize("argument", ["on_uneven", "batchsize"])
+@pytest.mark.parametrize("argument", ["on_unequal", "batchsize"])
 def test_arguments_that_do_not_exist_are_not_swallowed(small, argument):
     with pytest.raises(TypeError, match=argument):
         load(small, **{argument: 1})

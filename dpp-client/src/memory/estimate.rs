@@ -3,25 +3,40 @@
 use dpp_batch::{ExtraKind, Layout, VectorSpec};
 
 use super::Sizes;
-use crate::{order::OrderSettings, schedule::Share};
+use crate::{assemble::Gathers, order::OrderSettings, schedule::Share};
 
-/// Guesses what a pass needs: a worker packs about 2 MiB a frame, of at least 256 rows and at most a split's.
+/// Guesses what a pass needs: a worker packs about 2 MiB a frame, of at least 256 rows and at most a split's. `gathers`
+/// says how it takes survivors, if a row filter makes some.
 pub(crate) fn estimate(
     layout: &Layout,
     order: &OrderSettings,
     share: &Share,
+    gathers: Option<Gathers>,
     window: u64,
 ) -> Sizes {
     let row = row_bytes(layout);
     let frame_rows = (FRAME_BYTES / row).clamp(256, 16_384).min(order.split_rows);
     Sizes {
-        lanes: lanes(order, share),
+        lanes: match gathers {
+            None => lanes(order, share),
+            Some(Gathers::AllLanes) => order.lanes,
+            Some(Gathers::OwnLanes) => order.lanes / share.world_size,
+        },
         frame: frame_rows.saturating_mul(row),
         window,
         batch: share
             .global_batch
             .div_ceil(share.world_size)
             .saturating_mul(row),
+        gathered: match gathers {
+            None => 0,
+            Some(Gathers::AllLanes) => (2 * share.global_batch)
+                .saturating_add(order.round_rows)
+                .saturating_mul(row),
+            Some(Gathers::OwnLanes) => {
+                (2 * order.round_rows / share.world_size).saturating_mul(row)
+            }
+        },
     }
 }
 

@@ -6,8 +6,8 @@
 //!             without: begun frames, itself, one ready     reads not begun, further batches
 //! ```
 //!
-//! The reserve is `lanes · (2 · frame + window) + 2 · batch`: a lane has at most one frame begun and one used up
-//! by the batch being made; that batch's rows lie in frames and in its copy. Room is given in the order in which
+//! The reserve is `lanes · (2 · frame + window) + 2 · batch + gathered`: a lane has at most one frame begun and one used up
+//! by the batch being made; that batch's rows lie in frames and in its copy; a row filter gathers rows for the rounds ahead. Room is given in the order in which
 //! frames are consumed. The one frame that the batch being made waits for is never refused, so nothing waits for
 //! ever at any ceiling; and whatever is charged stays below the ceiling as long as that holds the reserve.
 
@@ -27,6 +27,8 @@ pub(crate) struct Sizes {
     pub(crate) window: u64,
     /// The largest batch, in bytes: guessed at first, then the largest seen.
     pub(crate) batch: u64,
+    /// With a row filter: rows that wait in frames until what lanes have left is known, in bytes as guessed.
+    pub(crate) gathered: u64,
 }
 
 /// Bytes held, by whom and for what.
@@ -61,6 +63,7 @@ impl Sizes {
         let lane = self.frame.saturating_mul(2).saturating_add(self.window);
         lane.saturating_mul(self.lanes)
             .saturating_add(self.batch.saturating_mul(2))
+            .saturating_add(self.gathered)
     }
 }
 

@@ -65,6 +65,7 @@ impl Pass {
             frame: FRAME,
             window: WINDOW,
             batch: table.batch,
+            gathered: 0,
         };
         Pass {
             ledger: Ledger::new(ceiling, sizes),
@@ -200,7 +201,7 @@ proptest! {
     #[test]
     fn every_pass_ends_below_its_ceiling(table in table(), extra in -200..200i64, turns in prop::collection::vec(any::<usize>(), 1..400)) {
         let lanes = table.lanes.len() as u64;
-        let reserve = Sizes { lanes, frame: FRAME, window: WINDOW, batch: table.batch }.reserve();
+        let reserve = Sizes { lanes, frame: FRAME, window: WINDOW, batch: table.batch, gathered: 0 }.reserve();
         let ceiling = reserve.saturating_add_signed(extra);
         let mut pass = Pass::new(table, ceiling);
         let kinds = pass.table.lanes.len() + 3;
@@ -223,6 +224,7 @@ fn room_is_given_in_consumption_order() {
         frame: 10,
         window: 0,
         batch: 0,
+        gathered: 0,
     };
     let mut ledger = Ledger::new(sizes.reserve() + 10, sizes);
     ledger.ask(7, 500);
@@ -248,6 +250,7 @@ fn sizes_are_learnt() {
         frame: 10,
         window: 0,
         batch: 0,
+        gathered: 0,
     };
     let mut ledger = Ledger::new(100, sizes);
     ledger.ask(0, 0);

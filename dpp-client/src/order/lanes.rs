@@ -13,7 +13,7 @@ use std::{collections::VecDeque, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Order, Piece, Sequence};
+use super::{Order, Piece, Sequence, Stripe};
 
 /// Where a lane stands. As JSON `[inputs, taken]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,18 @@ pub struct LaneStream {
     arrived: u64,
 }
 
+/// The pieces of a lane one after another. Keeps its place by itself, so that it can be kept beside the order.
+#[derive(Clone, Debug)]
+pub struct LanePieces {
+    lane: u64,
+    /// Rows of the lane that are passed over before the first piece.
+    skip: u64,
+    /// What is left of the run under way, in sequence positions.
+    run: Range<u64>,
+    /// Where the stripe after that run's begins.
+    next_stripe: u64,
+}
+
 impl Order {
     /// Sequence positions of a lane's runs, in the lane's order.
     pub fn lane_runs(&self, lane: u64) -> impl Iterator<Item = Range<u64>> + '_ {
@@ -43,18 +55,7 @@ impl Order {
             next = stripe.positions().end;
             Some(stripe)
         });
-        let last = self.settings().lanes - 1;
-        stripes.filter_map(move |stripe| {
-            // Fewer lanes than the order has: the rows left at the end, of which the last lane is given all.
-            let within = if stripe.lanes == last + 1 {
-                lane
-            } else {
-                lane.checked_sub(last)?
-            };
-            let length = stripe.rounds * stripe.share;
-            let start = stripe.first + within * length;
-            Some(start..start + length)
-        })
+        stripes.filter_map(move |stripe| self.run_within(&stripe, lane))
     }
 
     /// The pieces of a lane from its input number `from` on, each with the offset at which the lane goes on in it.
@@ -64,21 +65,54 @@ impl Order {
         lane: u64,
         from: u64,
     ) -> impl Iterator<Item = (Piece, u64)> + 'a {
-        let mut skipped = from;
-        let runs = self.lane_runs(lane).filter_map(move |run| {
-            let skip = skipped.min(run.end - run.start);
-            skipped -= skip;
-            (run.start + skip < run.end).then_some(run.start + skip..run.end)
-        });
-        runs.flat_map(move |run| {
-            let mut at = run.start;
-            std::iter::from_fn(move || {
-                let piece = (at < run.end).then(|| self.piece(sequence, at))?;
-                let offset = at - piece.positions.start;
-                at = piece.positions.end;
-                Some((piece, offset))
-            })
-        })
+        let mut pieces = LanePieces::of(lane, from);
+        std::iter::from_fn(move || pieces.next(self, sequence))
+    }
+
+    /// The run of a lane within a stripe, if it has one.
+    fn run_within(&self, stripe: &Stripe, lane: u64) -> Option<Range<u64>> {
+        let last = self.settings().lanes - 1;
+        // Fewer lanes than the order has: the rows left at the end, of which the last lane is given all.
+        let within = if stripe.lanes == last + 1 {
+            lane
+        } else {
+            lane.checked_sub(last)?
+        };
+        let length = stripe.rounds * stripe.share;
+        let start = stripe.first + within * length;
+        Some(start..start + length)
+    }
+}
+
+impl LanePieces {
+    /// The pieces of `lane` from its input number `from` on.
+    pub fn of(lane: u64, from: u64) -> LanePieces {
+        LanePieces {
+            lane,
+            skip: from,
+            run: 0..0,
+            next_stripe: 0,
+        }
+    }
+
+    /// The next piece and the offset at which the lane goes on in it; `None` after the last.
+    pub fn next(&mut self, order: &Order, sequence: &Sequence) -> Option<(Piece, u64)> {
+        while self.run.is_empty() {
+            if self.next_stripe >= order.rows() {
+                return None;
+            }
+            let stripe = order.stripe(self.next_stripe);
+            self.next_stripe = stripe.positions().end;
+            if let Some(run) = order.run_within(&stripe, self.lane) {
+                let skipped = self.skip.min(run.end - run.start);
+                self.skip -= skipped;
+                self.run = run.start + skipped..run.end;
+            }
+        }
+        let piece = order.piece(sequence, self.run.start);
+        let offset = self.run.start - piece.positions.start;
+        self.run.start = piece.positions.end;
+        Some((piece, offset))
     }
 }
 

@@ -23,8 +23,8 @@ use dpp_proto::{shuffle::mix, v1};
 use sha2::{Digest, Sha256};
 
 pub use self::{
-    lanes::{LaneCursor, LaneStream},
-    rounds::{Left, OnUneven},
+    lanes::{LaneCursor, LanePieces, LaneStream},
+    rounds::{Left, OnUneven, Round, Rounds},
     settings::{OrderSettings, SplitShuffle},
     stripe::Stripe,
 };
@@ -117,10 +117,12 @@ impl Order {
         self.file_starts.partition_point(|&start| start <= row) - 1
     }
 
-    /// Hash of snapshot and settings: two runs of one hash see the same rows in the same order.
-    pub fn hash(&self, snapshot_hash: &str) -> String {
+    /// Hash of snapshot, settings and row filter (its hash, if there is one): two runs of one hash see the same rows in the
+    /// same order.
+    pub fn hash(&self, snapshot_hash: &str, filter: Option<&str>) -> String {
         let settings = serde_json::to_string(&self.settings).expect("plain settings are JSON");
-        let digest = Sha256::digest(format!("dpp order 1\n{snapshot_hash}\n{settings}"));
+        let filter = filter.map_or_else(String::new, |filter| format!("\n{filter}"));
+        let digest = Sha256::digest(format!("dpp order 1\n{snapshot_hash}\n{settings}{filter}"));
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 

@@ -73,3 +73,59 @@ impl OnUneven {
         }
     }
 }
+
+/// The rounds that follow, as long as what lanes have left is known.
+#[derive(Clone, Debug)]
+pub struct Rounds {
+    on_uneven: OnUneven,
+    share: u64,
+    left: Vec<u64>,
+    is_over: bool,
+}
+
+/// What one round takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Rows of every lane, padding included.
+    pub rows: u64,
+    /// Rows of each lane, without padding.
+    pub given: Vec<u64>,
+}
+
+impl Rounds {
+    /// Of lanes that have so many rows left, each of which is exact or more than is asked for.
+    pub fn new(on_uneven: OnUneven, share: u64, left: Vec<u64>) -> Rounds {
+        Rounds {
+            on_uneven,
+            share,
+            left,
+            is_over: false,
+        }
+    }
+}
+
+impl Iterator for Rounds {
+    type Item = Result<Round, Error>;
+
+    fn next(&mut self) -> Option<Result<Round, Error>> {
+        if self.is_over {
+            return None;
+        }
+        let left = Left::of(self.left.iter().copied());
+        let rows = match self.on_uneven.round(left, self.share) {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.is_over = true;
+                return Some(Err(error));
+            }
+        };
+        self.is_over = rows < self.share;
+        let take = |left: &mut u64| {
+            let given = rows.min(*left);
+            *left -= given;
+            given
+        };
+        let given = self.left.iter_mut().map(take).collect();
+        (rows > 0).then_some(Ok(Round { rows, given }))
+    }
+}

@@ -125,7 +125,7 @@ async fn forward(
         frames.add_permits(1);
         let event = match (read.recv().await.transpose()?, charge.take()) {
             (Some(ReadEvent::Frame(frame)), Some(charge)) => {
-                received += frame.batch.rows as u64;
+                received = frame.positions.end;
                 charge.frame_is(frame.batch.byte_size());
                 Event::Frame(frame, charge)
             }

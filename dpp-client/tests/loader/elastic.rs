@@ -45,11 +45,11 @@ async fn global_batches(
         let mut step = 0;
         while let Some(batch) = batches.next().await {
             let batch = batch.unwrap();
-            table.check_values(&batch.tensors, &batch.row_ids());
+            table.check_values(&batch.tensors, &batch.row_ids().unwrap());
             if rank == 0 {
                 steps.push(Vec::new());
             }
-            steps[step].extend(batch.row_ids());
+            steps[step].extend(batch.row_ids().unwrap());
             step += 1;
         }
         assert_eq!(step, steps.len(), "every rank takes as many steps");
@@ -173,7 +173,7 @@ async fn a_trainer_killed_again_and_again_sees_every_row_once() {
         let lives = 1 + mix(&[life]) % 7;
         let saves_after = mix(&[life, 1]) % (lives + 1);
         for step in 0..lives {
-            let rows = batches.next().await.unwrap().unwrap().row_ids();
+            let rows = batches.next().await.unwrap().unwrap().row_ids().unwrap();
             if step < saves_after {
                 consumed.extend(rows);
                 state = saved(&loader.state());

@@ -110,6 +110,15 @@ pub(crate) fn plan() -> v1::Plan {
     dpp_ops::Plan::from_json(json).unwrap().to_proto()
 }
 
+/// The same, of the rows that meet a condition.
+pub(crate) fn plan_where(condition: &str) -> v1::Plan {
+    let condition = dpp_ops::condition::from_json("where", condition).unwrap();
+    v1::Plan {
+        row_filter: Some(condition),
+        ..plan()
+    }
+}
+
 /// The same dense feature `width` times over: rows of `4 * width` bytes.
 pub(crate) fn wide_plan(width: usize) -> v1::Plan {
     let outputs: Vec<String> = (0..width)
