@@ -60,6 +60,16 @@ pub enum Error {
         /// URL of the file.
         path: String,
     },
+    /// A file of the table is a link that leads nowhere.
+    #[error(
+        "{path} is a link to {target}, which is not there: restore the one or remove the other"
+    )]
+    DanglingLink {
+        /// Path of the link.
+        path: String,
+        /// What it leads to.
+        target: String,
+    },
     /// A file is not the one the snapshot names.
     #[error("{path} has changed since the snapshot was taken: {reason}")]
     Changed {
@@ -422,6 +432,7 @@ impl Faulty for Error {
             Error::NoTable { .. }
             | Error::Empty { .. }
             | Error::NoSnapshot { .. }
+            | Error::DanglingLink { .. }
             | Error::FileGone { .. } => Fault::NotFound,
             Error::Changed { .. } | Error::OtherSnapshot { .. } | Error::Resume { .. } => {
                 Fault::Changed

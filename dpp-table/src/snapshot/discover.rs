@@ -22,7 +22,8 @@ pub(crate) struct ListedFile {
     pub(crate) etag: Option<String>,
 }
 
-/// Lists the files that a filter keeps, ascending by path; at least one. Fails when nothing is there, when nothing is left, and when files disagree on partition columns.
+/// Lists the files that a filter keeps, ascending by path; at least one. Fails when nothing is there, when nothing is left, when
+/// files disagree on partition columns, and when one is a link that leads nowhere.
 pub(crate) async fn discover(
     store: &Store,
     filter: Option<&Predicate>,
@@ -34,11 +35,25 @@ pub(crate) async fn discover(
             files.push(listed(path, meta));
         }
     }
+    refuse_dangling_links(store, filter).await?;
     if files.is_empty() {
         files.push(the_table_itself(store).await?);
     }
     files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     prune(store, files, |file| &file.path, filter).map(|(files, _)| files)
+}
+
+async fn refuse_dangling_links(store: &Store, filter: Option<&Predicate>) -> Result<(), Error> {
+    for (path, target) in store.dangling_links().await {
+        let is_kept = |filter| predicate::keeps(filter, &partitions(&path));
+        if !is_hidden(&path) && filter.map_or(Ok(true), is_kept)? {
+            return Err(Error::DanglingLink {
+                path: store.name(&path),
+                target: target.display().to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn listed(path: String, meta: ObjectMeta) -> ListedFile {
@@ -222,6 +237,37 @@ mod tests {
         let store = Store::open(&source("/nowhere/to/be/found")).unwrap();
         let error = discover(&store, None).await.unwrap_err();
         assert!(matches!(error, Error::NoTable { .. }), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn links_lead_somewhere_or_are_said() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        for day in ["ds=1", "ds=2"] {
+            std::fs::create_dir(folder.path().join(day)).unwrap();
+        }
+        let file = folder.path().join("ds=1/a");
+        std::fs::write(&file, "x").unwrap();
+        symlink(&file, folder.path().join("ds=1/b")).unwrap();
+        symlink("/no/such/file", folder.path().join("ds=1/.hidden")).unwrap();
+        let store = Store::open(&source(folder.path().to_str().unwrap())).unwrap();
+        assert_eq!(
+            paths(&discover(&store, None).await.unwrap()),
+            ["ds=1/a", "ds=1/b"]
+        );
+        symlink("/no/such/file", folder.path().join("ds=2/c")).unwrap();
+        let error = discover(&store, None).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("ds=2/c is a link to /no/such/file"), "{text}");
+        let first = Predicate {
+            predicate: Some(Form::Comparison(Comparison {
+                column: "ds".to_owned(),
+                operator: Operator::Equal.into(),
+                value: Some(Value::Integer(1)),
+            })),
+        };
+        assert_eq!(discover(&store, Some(&first)).await.unwrap().len(), 2);
     }
 
     #[tokio::test]
