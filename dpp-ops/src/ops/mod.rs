@@ -14,6 +14,8 @@ pub mod text;
 pub(crate) mod hash;
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 pub(crate) mod testing;
 
 use crate::registry::Entry;

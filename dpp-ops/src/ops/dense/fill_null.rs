@@ -65,8 +65,6 @@ impl Op for FillNull {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::{ops::testing::*, parameters::Value};
 
@@ -100,16 +98,20 @@ mod tests {
         );
     }
 
-    proptest! {
-        #[test]
-        fn equals_row_by_row(rows in dense_rows(), ints in int_rows(), value in -100i64..100) {
+    #[test]
+    fn equals_row_by_row() {
+        let cases = (dense_rows(), int_rows(), -100i64..100);
+        check_rows("fill_null", cases, |(rows, ints, value)| {
             let parameters = [("value", Value::Integer(value))];
             let found = apply("fill_null", &parameters, &sliced_dense(&rows)).unwrap();
-            let expected: Vec<_> = rows.iter().map(|row| Some(row.unwrap_or(value as f32).to_bits())).collect();
-            prop_assert_eq!(dense_bits(&found), expected);
+            let expected: Vec<_> = rows
+                .iter()
+                .map(|row| Some(row.unwrap_or(value as f32).to_bits()))
+                .collect();
+            assert_eq!(dense_bits(&found), expected);
             let found = apply("fill_null", &parameters, &int(&ints)).unwrap();
             let expected: Vec<_> = ints.iter().map(|row| Some(row.unwrap_or(value))).collect();
-            prop_assert_eq!(found.int().unwrap().iter().collect::<Vec<_>>(), expected);
-        }
+            assert_eq!(found.int().unwrap().iter().collect::<Vec<_>>(), expected);
+        });
     }
 }

@@ -38,8 +38,6 @@ impl EachValue for Sqrt {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use crate::ops::testing::*;
 
     #[test]
@@ -60,10 +58,10 @@ mod tests {
         }
     }
 
-    proptest! {
-        #[test]
-        fn equals_row_by_row(rows in dense_rows()) {
+    #[test]
+    fn equals_row_by_row() {
+        check_rows("sqrt", dense_rows(), |rows| {
             check_dense("sqrt", &[], &rows, |x| f64::from(x).sqrt() as f32);
-        }
+        });
     }
 }

@@ -62,8 +62,6 @@ impl MapValue<i64> for ClampList {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use crate::ops::testing::*;
 
     #[test]
@@ -78,14 +76,26 @@ mod tests {
         );
     }
 
-    proptest! {
-        #[test]
-        fn equals_row_by_row(rows in any_scored_lists(), lo in any_i64(), hi in any_i64()) {
+    #[test]
+    fn equals_row_by_row() {
+        let cases = (any_scored_lists(), any_i64(), any_i64());
+        check_rows("clamp_list", cases, |(rows, lo, hi)| {
             let (lo, hi) = (lo.min(hi), lo.max(hi));
-            let one = |id: i64| if id < lo { lo } else if id > hi { hi } else { id };
-            check_lists("clamp_list", &[("lo", lo.into()), ("hi", hi.into())], &rows, |row| {
-                row.iter().map(|(id, score)| (one(*id), *score)).collect()
-            });
-        }
+            let one = |id: i64| {
+                if id < lo {
+                    lo
+                } else if id > hi {
+                    hi
+                } else {
+                    id
+                }
+            };
+            check_lists(
+                "clamp_list",
+                &[("lo", lo.into()), ("hi", hi.into())],
+                &rows,
+                |row| row.iter().map(|(id, score)| (one(*id), *score)).collect(),
+            );
+        });
     }
 }

@@ -43,8 +43,6 @@ impl Op for Enumerate {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use crate::ops::testing::*;
 
     #[test]
@@ -54,12 +52,15 @@ mod tests {
         assert_eq!(found, [vec![0, 1, 2], vec![], vec![0]]);
     }
 
-    proptest! {
-        #[test]
-        fn equals_row_by_row(rows in any_scored_lists()) {
+    #[test]
+    fn equals_row_by_row() {
+        check_rows("enumerate", any_scored_lists(), |rows| {
             check_lists("enumerate", &[], &rows, |row| {
-                (0..).zip(row).map(|(place, (_, score))| (place, *score)).collect()
+                (0..)
+                    .zip(row)
+                    .map(|(place, (_, score))| (place, *score))
+                    .collect()
             });
-        }
+        });
     }
 }

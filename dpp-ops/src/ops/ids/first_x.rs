@@ -55,8 +55,6 @@ impl Op for FirstX {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use crate::{ops::testing::*, parameters::Value};
 
     fn check(n: i64, rows: &[Vec<i64>], expected: &[Vec<i64>]) {
@@ -84,13 +82,17 @@ mod tests {
         assert_eq!(scored_rows(&found), [[(1, 0.1)], [(3, 0.3)]]);
     }
 
-    proptest! {
-        #[test]
-        fn equals_row_by_row(rows in any_scored_lists(), n in -1i64..9) {
-            let found = apply("first_x", &[("n", Value::Integer(n))], &scored_lists(&rows)).unwrap();
-            let expected: Vec<Vec<_>> =
-                rows.iter().map(|row| row.iter().copied().take(n.max(0) as usize).collect()).collect();
-            prop_assert_eq!(scored_rows(&found), expected);
-        }
+    #[test]
+    fn equals_row_by_row() {
+        let cases = (any_scored_lists(), -1i64..9);
+        check_rows("first_x", cases, |(rows, n)| {
+            let found =
+                apply("first_x", &[("n", Value::Integer(n))], &scored_lists(&rows)).unwrap();
+            let expected: Vec<Vec<_>> = rows
+                .iter()
+                .map(|row| row.iter().copied().take(n.max(0) as usize).collect())
+                .collect();
+            assert_eq!(scored_rows(&found), expected);
+        });
     }
 }

@@ -88,19 +88,20 @@ mod tests {
         assert!(refusal("list_slice", &[("end", 0.5.into())]).contains("`end`"));
     }
 
-    proptest! {
-        #[test]
-        fn equals_row_by_row(
-            rows in any_scored_lists(),
-            start in -9i64..9,
-            end in prop::option::of(-9i64..9),
-        ) {
+    #[test]
+    fn equals_row_by_row() {
+        let cases = (any_scored_lists(), -9i64..9, prop::option::of(-9i64..9));
+        check_rows("list_slice", cases, |(rows, start, end)| {
             check_lists("list_slice", &parameters(start, end), &rows, |row| {
                 let length = i64::try_from(row.len()).unwrap();
                 let at = |place: i64| if place < 0 { place + length } else { place };
-                let within = |place: &i64| *place >= at(start) && end.is_none_or(|end| *place < at(end));
-                (0..length).filter(within).map(|place| row[place as usize]).collect()
+                let within =
+                    |place: &i64| *place >= at(start) && end.is_none_or(|end| *place < at(end));
+                (0..length)
+                    .filter(within)
+                    .map(|place| row[place as usize])
+                    .collect()
             });
-        }
+        });
     }
 }

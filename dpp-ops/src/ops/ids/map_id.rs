@@ -132,15 +132,19 @@ mod tests {
         );
     }
 
-    proptest! {
-        #[test]
-        fn equals_row_by_row(
-            rows in any_scored_lists(),
-            table in prop::collection::btree_map(any_i64(), any_i64(), 0..12),
-            default in any_i64(),
-        ) {
+    #[test]
+    fn equals_row_by_row() {
+        let cases = (
+            any_scored_lists(),
+            prop::collection::btree_map(any_i64(), any_i64(), 0..12),
+            any_i64(),
+        );
+        check_rows("map_id", cases, |(rows, table, default)| {
             let (keys, values): (Vec<i64>, Vec<i64>) = table.iter().unzip();
-            let array = [("table", values.clone().into()), ("default", default.into())];
+            let array = [
+                ("table", values.clone().into()),
+                ("default", default.into()),
+            ];
             check_lists("map_id", &array, &rows, |row| {
                 let at = |id: i64| values.iter().zip(0..).find(|(_, place)| *place == id);
                 let one = |id: i64| at(id).map_or(default, |(value, _)| *value);
@@ -148,8 +152,10 @@ mod tests {
             });
             let dictionary = [array[0].clone(), array[1].clone(), ("keys", keys.into())];
             check_lists("map_id", &dictionary, &rows, |row| {
-                row.iter().map(|(id, score)| (*table.get(id).unwrap_or(&default), *score)).collect()
+                row.iter()
+                    .map(|(id, score)| (*table.get(id).unwrap_or(&default), *score))
+                    .collect()
             });
-        }
+        });
     }
 }

@@ -54,8 +54,6 @@ impl Op for Unique {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use crate::ops::testing::*;
 
     #[test]
@@ -65,13 +63,18 @@ mod tests {
         assert_eq!(found, [vec![(3, 0.1), (1, 0.2)], vec![], vec![(3, 0.4)]]);
     }
 
-    proptest! {
-        #[test]
-        fn equals_row_by_row(rows in any_scored_lists()) {
+    #[test]
+    fn equals_row_by_row() {
+        check_rows("unique", any_scored_lists(), |rows| {
             check_lists("unique", &[], &rows, |row| {
-                let first = |(place, (id, _)): &(usize, &(i64, f32))| !ids_of(&row[..*place]).contains(id);
-                row.iter().enumerate().filter(first).map(|(_, entry)| *entry).collect()
+                let first =
+                    |(place, (id, _)): &(usize, &(i64, f32))| !ids_of(&row[..*place]).contains(id);
+                row.iter()
+                    .enumerate()
+                    .filter(first)
+                    .map(|(_, entry)| *entry)
+                    .collect()
             });
-        }
+        });
     }
 }

@@ -5,10 +5,15 @@ use std::io::Cursor;
 use arrow::array::LargeBinaryArray;
 use dpp_batch::Element;
 use image::{ImageFormat, RgbImage};
+use proptest::{collection::vec, option, prelude::*};
 
 use crate::{
     Column, Error, Kind, Registry,
     op::Given,
+    ops::{
+        reference::{check_rows, count_rows},
+        testing::rows,
+    },
     parameters::{Parameters, Value},
     pixels::Size,
 };
@@ -28,7 +33,7 @@ fn png(image: &RgbImage) -> Vec<u8> {
 
 /// An op on one column, with row ids from 100 and an epoch.
 fn run(
-    op: &str,
+    name: &str,
     parameters: &[(&str, Value)],
     column: &Column,
     epoch: i64,
@@ -37,7 +42,7 @@ fn run(
         .iter()
         .map(|(name, value)| (name.to_string(), value.clone()))
         .collect();
-    let (op, _) = Registry::standard().construct(op, &parameters)?;
+    let (op, _) = Registry::of_this_crate().construct(name, &parameters)?;
     let rows = column.rows();
     let given: Vec<Column> = op
         .given()
@@ -50,6 +55,7 @@ fn run(
     let kind = op.output_kind(&[column.kind()]).unwrap();
     let inputs: Vec<&Column> = [column].into_iter().chain(&given).collect();
     let result = op.evaluate(&inputs)?;
+    count_rows(name, rows);
     assert_eq!((result.kind(), result.rows()), (kind, column.rows()));
     Ok(result)
 }
@@ -74,6 +80,141 @@ fn planes(h: u32, w: u32, pixel: impl Fn(u32, u32) -> [u8; 3]) -> Vec<u8> {
         (0..h).flat_map(move |y| (0..w).map(move |x| pixel(y, x)[channel]))
     };
     (0..3).flat_map(cells).collect()
+}
+
+/// Random pictures of a height and a width, some of them null.
+fn pictures(
+    sides: std::ops::Range<u32>,
+) -> impl Strategy<Value = (u32, u32, Vec<Option<RgbImage>>)> {
+    let picture = |(h, w)| {
+        let pixels = vec(any::<u8>(), (h * w * 3) as usize);
+        let picture = pixels.prop_map(move |pixels| RgbImage::from_raw(w, h, pixels).unwrap());
+        (Just(h), Just(w), rows(option::weighted(0.9, picture)))
+    };
+    (sides.clone(), sides).prop_flat_map(picture)
+}
+
+fn files(pictures: &[Option<RgbImage>]) -> Column {
+    images(
+        &pictures
+            .iter()
+            .map(|it| it.as_ref().map(png))
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// Pixels of one picture after another, each `[3, h, w]`; `pixel` says which pixel of the picture stands where.
+fn expected(
+    (h, w): (u32, u32),
+    pictures: &[Option<RgbImage>],
+    pixel: impl Fn(u32, u32) -> Option<(u32, u32)>,
+) -> Vec<u8> {
+    let of_one = |picture: &Option<RgbImage>| {
+        planes(h, w, |y, x| match (picture, pixel(y, x)) {
+            (Some(picture), Some((y, x))) => picture.get_pixel(x, y).0,
+            _ => [0; 3],
+        })
+    };
+    pictures.iter().flat_map(of_one).collect()
+}
+
+#[test]
+fn equals_row_by_row() {
+    let whole = |(h, w, pictures): &(u32, u32, Vec<_>)| {
+        let pixels = run(
+            "resize",
+            &size((*h).into(), (*w).into()),
+            &files(pictures),
+            0,
+        )
+        .unwrap();
+        assert_eq!(
+            bytes(&pixels),
+            expected((*h, *w), pictures, |y, x| Some((y, x)))
+        );
+        pixels
+    };
+    check_rows("decode_image", pictures(1..5), |case| drop(whole(&case)));
+    check_rows("resize", pictures(1..5), |case| drop(whole(&case)));
+    check_rows(
+        "horizontal_flip",
+        (pictures(1..5), any::<bool>()),
+        |(case, flip)| {
+            let always = [("probability", i64::from(flip).into())];
+            let found = run("horizontal_flip", &always, &whole(&case), 0).unwrap();
+            let (h, w, pictures) = case;
+            let mirrored = |y, x| Some((y, if flip { w - 1 - x } else { x }));
+            assert_eq!(bytes(&found), expected((h, w), &pictures, mirrored));
+        },
+    );
+    check_rows(
+        "normalize",
+        (pictures(1..5), vec((-1f32..1.0, 0.1f32..2.0), 3)),
+        |(case, shape)| {
+            let (mean, std): (Vec<f64>, Vec<f64>) = shape
+                .iter()
+                .map(|(mean, std)| (f64::from(*mean), f64::from(*std)))
+                .unzip();
+            let pixels = whole(&case);
+            let found = run(
+                "normalize",
+                &[("mean", mean.into()), ("std", std.into())],
+                &pixels,
+                0,
+            )
+            .unwrap();
+            let area = (case.0 * case.1) as usize;
+            let naive = |(place, x): (usize, &u8)| {
+                let (mean, std) = shape[place / area % 3];
+                (f32::from(*x) / 255.0 - mean) / std
+            };
+            let expected: Vec<f32> = bytes(&pixels).iter().enumerate().map(naive).collect();
+            assert_eq!(
+                found.pixels().unwrap().values().typed_data::<f32>(),
+                expected
+            );
+        },
+    );
+    check_rows(
+        "center_crop",
+        (pictures(1..5), 1u32..6, 1u32..6),
+        |((h, w, pictures), to_h, to_w)| {
+            let found = run(
+                "center_crop",
+                &size(to_h.into(), to_w.into()),
+                &files(&pictures),
+                0,
+            )
+            .unwrap();
+            let from = |place: u32, side: u32, to: u32| match side >= to {
+                true => Some(place + (side - to) / 2),
+                false => place
+                    .checked_sub((to - side) / 2)
+                    .filter(|place| *place < side),
+            };
+            let middle = |y, x| from(y, h, to_h).zip(from(x, w, to_w));
+            assert_eq!(bytes(&found), expected((to_h, to_w), &pictures, middle));
+        },
+    );
+    // All of a small square's area is the square, whatever is drawn; `parts_lie_within_their_image` is about the others.
+    check_rows(
+        "random_resized_crop",
+        (pictures(1..2), any::<i64>()),
+        |((h, w, pictures), seed)| {
+            let [height, width] = size(h.into(), w.into());
+            let parameters = [
+                height,
+                width,
+                ("seed", seed.into()),
+                ("min_scale", 1.into()),
+            ];
+            let found = run("random_resized_crop", &parameters, &files(&pictures), 0).unwrap();
+            assert_eq!(
+                bytes(&found),
+                expected((h, w), &pictures, |y, x| Some((y, x)))
+            );
+        },
+    );
 }
 
 #[test]

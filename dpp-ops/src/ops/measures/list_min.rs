@@ -1,16 +1,10 @@
 //! [`ListMin`]: the lowest score of a row.
 
-use std::sync::Arc;
-
-use arrow::array::Float32Array;
-
-use crate::{
-    Column, Error, Kind,
-    op::{Mismatch, Op, SharedOp, only_column, only_input},
-    ops::{dense::elementwise::one_nan, measures::matching::lower},
-    parameters::Reader,
-    registry::Entry,
+use super::{
+    matching::lower,
+    measure::{OfScores, of_scores},
 };
+use crate::{Error, op::SharedOp, parameters::Reader, registry::Entry};
 
 /// `list_min()`: the lowest score of every row. id_score_list → dense `[rows]`.
 ///
@@ -27,29 +21,19 @@ pub(crate) const ENTRY: Entry = Entry {
 };
 
 fn construct(_: &mut Reader<'_>) -> Result<SharedOp, Error> {
-    Ok(Arc::new(ListMin))
+    Ok(of_scores(ListMin))
 }
 
-impl Op for ListMin {
-    fn output_kind(&self, inputs: &[Kind]) -> Result<Kind, Mismatch> {
-        only_input(inputs, &[Kind::IdScoreList]).map(|_| Kind::Dense)
-    }
+impl OfScores for ListMin {
+    const NAME: &str = ENTRY.name;
 
-    fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error> {
-        let lists = only_column(ENTRY.name, inputs)?.id_list()?;
-        let Some(scores) = lists.scores() else {
-            return Err(inputs[0].is_not(Kind::IdScoreList));
-        };
-        let rows = lists.extents().map(|extent| &scores[extent]);
-        let ends = rows.map(|row| row.iter().copied().reduce(lower).map(one_nan));
-        Ok(Column::Dense(Float32Array::from_iter(ends)))
+    fn of(scores: &[f32]) -> Option<f32> {
+        scores.iter().copied().reduce(lower)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use crate::ops::testing::*;
 
     #[test]
@@ -66,16 +50,19 @@ mod tests {
         );
     }
 
-    proptest! {
-        #[test]
-        fn equals_row_by_row(rows in any_scored_lists()) {
+    #[test]
+    fn equals_row_by_row() {
+        check_rows("list_min", any_scored_lists(), |rows| {
             let found = apply("list_min", &[], &scored_lists(&rows)).unwrap();
             let naive = |row: &[(i64, f32)]| -> Option<f32> {
                 let scores = row.iter().map(|(_, score)| *score);
                 scores.reduce(|a, b| if b < a { b } else { a })
             };
-            let expected: Vec<_> = rows.iter().map(|row| naive(row).map(f32::to_bits)).collect();
-            prop_assert_eq!(dense_bits(&found), expected);
-        }
+            let expected: Vec<_> = rows
+                .iter()
+                .map(|row| naive(row).map(f32::to_bits))
+                .collect();
+            assert_eq!(dense_bits(&found), expected);
+        });
     }
 }

@@ -1,16 +1,10 @@
 //! [`ListSum`]: the scores of a row together.
 
-use std::sync::Arc;
-
-use arrow::array::Float32Array;
-
-use crate::{
-    Column, Error, Kind,
-    op::{Mismatch, Op, SharedOp, only_column, only_input},
-    ops::{dense::elementwise::one_nan, measures::sum},
-    parameters::Reader,
-    registry::Entry,
+use super::{
+    measure::{OfScores, of_scores},
+    sum,
 };
+use crate::{Error, op::SharedOp, parameters::Reader, registry::Entry};
 
 /// `list_sum()`: the sum of the scores of every row. id_score_list → dense `[rows]`.
 ///
@@ -27,29 +21,19 @@ pub(crate) const ENTRY: Entry = Entry {
 };
 
 fn construct(_: &mut Reader<'_>) -> Result<SharedOp, Error> {
-    Ok(Arc::new(ListSum))
+    Ok(of_scores(ListSum))
 }
 
-impl Op for ListSum {
-    fn output_kind(&self, inputs: &[Kind]) -> Result<Kind, Mismatch> {
-        only_input(inputs, &[Kind::IdScoreList]).map(|_| Kind::Dense)
-    }
+impl OfScores for ListSum {
+    const NAME: &str = ENTRY.name;
 
-    fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error> {
-        let lists = only_column(ENTRY.name, inputs)?.id_list()?;
-        let Some(scores) = lists.scores() else {
-            return Err(inputs[0].is_not(Kind::IdScoreList));
-        };
-        let rows = lists.extents().map(|extent| &scores[extent]);
-        let sums = rows.map(|row| one_nan(sum(row) as f32));
-        Ok(Column::Dense(Float32Array::from_iter_values(sums)))
+    fn of(scores: &[f32]) -> Option<f32> {
+        Some(sum(scores) as f32)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use crate::ops::testing::*;
 
     #[test]
@@ -66,15 +50,22 @@ mod tests {
         );
     }
 
-    proptest! {
-        #[test]
-        fn equals_row_by_row(rows in any_scored_lists()) {
+    #[test]
+    fn equals_row_by_row() {
+        check_rows("list_sum", any_scored_lists(), |rows| {
             let found = apply("list_sum", &[], &scored_lists(&rows)).unwrap();
             let naive = |row: &[(i64, f32)]| -> Option<f32> {
-                Some(row.iter().fold(0.0, |sum, (_, score)| sum + f64::from(*score)) as f32)
+                Some(
+                    row.iter()
+                        .fold(0.0, |sum, (_, score)| sum + f64::from(*score))
+                        as f32,
+                )
             };
-            let expected: Vec<_> = rows.iter().map(|row| naive(row).map(f32::to_bits)).collect();
-            prop_assert_eq!(dense_bits(&found), expected);
-        }
+            let expected: Vec<_> = rows
+                .iter()
+                .map(|row| naive(row).map(f32::to_bits))
+                .collect();
+            assert_eq!(dense_bits(&found), expected);
+        });
     }
 }

@@ -15,6 +15,9 @@ pub mod list_min;
 pub mod list_sum;
 
 mod matching;
+mod measure;
+#[cfg(test)]
+mod testing;
 
 use crate::registry::Entry;
 

@@ -75,13 +75,18 @@ mod tests {
         assert_eq!(found, expected.map(|row| row.map(str::to_owned)));
     }
 
-    proptest! {
-        #[test]
-        fn equals_row_by_row(rows in prop::collection::vec(prop::option::of("[A-Za-z0-9 ÄÖÜäöüЖж]{0,12}"), 0..30)) {
+    #[test]
+    fn equals_row_by_row() {
+        let cases = rows(prop::option::of("[A-Za-z0-9 ÄÖÜäöüЖж]{0,12}"));
+        check_rows("lower", cases, |rows| {
             let given: Vec<Option<&str>> = rows.iter().map(Option::as_deref).collect();
-            let lower = |text: &String| text.chars().flat_map(char::to_lowercase).collect::<String>();
+            let lower = |text: &String| {
+                text.chars()
+                    .flat_map(char::to_lowercase)
+                    .collect::<String>()
+            };
             let expected: Vec<_> = rows.iter().map(|row| row.as_ref().map(lower)).collect();
-            prop_assert_eq!(lowered(&given), expected);
-        }
+            assert_eq!(lowered(&given), expected);
+        });
     }
 }

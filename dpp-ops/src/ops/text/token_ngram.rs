@@ -52,6 +52,7 @@ impl Op for TokenNgram {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use xxhash_rust::xxh3::xxh3_64;
 
     use crate::{Column, ops::testing::*, parameters::Value};
 
@@ -81,19 +82,50 @@ mod tests {
         assert!(refusal("token_ngram", &both).contains("`separator`"));
     }
 
-    proptest! {
-        #[test]
-        fn equals_split_then_ngram(
-            rows in prop::collection::vec(prop::option::of("[ab, ]{0,12}"), 0..30),
-            n in 1i64..5,
-            comma: bool,
-        ) {
+    /// hash128to64 of folly, as its source has it.
+    fn folded(upper: u64, lower: u64) -> u64 {
+        let multiplied = |it: u64| it.wrapping_mul(0x9ddf_ea08_eb38_2d69);
+        let mixed = |it: u64| it ^ (it >> 47);
+        multiplied(mixed(multiplied(upper ^ mixed(multiplied(lower ^ upper)))))
+    }
+
+    #[test]
+    fn equals_row_by_row() {
+        let cases = (
+            rows(prop::option::of("[ab, ]{0,12}")),
+            1usize..5,
+            any::<bool>(),
+        );
+        check_rows("token_ngram", cases, |(rows, n, comma)| {
             let given: Vec<Option<&str>> = rows.iter().map(Option::as_deref).collect();
-            let separator: Vec<_> = comma.then(|| ("separator", Value::from(","))).into_iter().collect();
-            let both: Vec<_> = separator.iter().cloned().chain([("n", n.into())]).collect();
-            let tokens = apply("split", &separator, &Column::Text(given.clone().into())).unwrap();
-            let expected = list_rows(&apply("ngram", &[("n", n.into())], &tokens).unwrap());
-            prop_assert_eq!(grams(&both, &given), expected);
-        }
+            let separator: Vec<_> = comma
+                .then(|| ("separator", Value::from(",")))
+                .into_iter()
+                .collect();
+            let parameters: Vec<_> = separator
+                .into_iter()
+                .chain([("n", i64::try_from(n).unwrap().into())])
+                .collect();
+            let at = if comma { ',' } else { ' ' };
+            let naive = |row: &Option<String>| {
+                let text = row.clone().unwrap_or_default();
+                let tokens: Vec<&str> = text.split(at).filter(|token| !token.is_empty()).collect();
+                let size = n.min(tokens.len());
+                let mut grams = Vec::new();
+                for first in 0..tokens.len().saturating_sub(size.max(1) - 1) {
+                    let mut gram = xxh3_64(tokens[first].as_bytes()).cast_signed();
+                    for token in &tokens[first + 1..first + size] {
+                        gram =
+                            folded(gram.cast_unsigned(), xxh3_64(token.as_bytes())).cast_signed();
+                    }
+                    grams.push(gram);
+                }
+                grams
+            };
+            assert_eq!(
+                grams(&parameters, &given),
+                rows.iter().map(naive).collect::<Vec<_>>()
+            );
+        });
     }
 }
