@@ -3,10 +3,12 @@
 //! Arguments and `DPP_*` environment enter here, are parsed once, and go to one file per subcommand;
 //! results leave on standard output, progress and errors on standard error.
 
+mod bench;
 mod cursor;
 mod error;
 mod fleet;
 mod inspect;
+mod job;
 mod output;
 mod progress;
 mod rewrite;
@@ -60,6 +62,8 @@ enum Task {
     Cursor(cursor::Task),
     /// Drain a job, on-box or at workers, and say how fast it went
     Run(run::Arguments),
+    /// Measure what a job costs on this machine, and how many workers it needs
+    Bench(bench::Arguments),
     /// Look at a running fleet, and send workers away
     #[command(subcommand)]
     Fleet(fleet::Task),
@@ -73,6 +77,7 @@ impl Command {
             Task::Table(task) => task.run(),
             Task::Cursor(task) => task.run(),
             Task::Run(arguments) => run::run(arguments),
+            Task::Bench(arguments) => bench::run(arguments),
             Task::Fleet(task) => task.run(),
             Task::Serve(arguments) => serve::run(arguments),
         }
@@ -104,6 +109,7 @@ Examples:
   dpp table synth /tmp/clicks --rows 1000000 --days 7
   dpp table inspect /tmp/clicks
   dpp run --table /tmp/clicks --plan plan.json
+  dpp bench --table /tmp/clicks --plan plan.json --rows-per-second 2e6
   dpp cursor show state.json
   dpp serve fleet
   dpp fleet top

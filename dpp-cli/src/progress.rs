@@ -14,6 +14,11 @@ pub(crate) fn files(what: &'static str) -> ProgressBar {
     bar(what, 0, "files")
 }
 
+/// A bar of seconds that pass, named `what`.
+pub(crate) fn seconds(what: &'static str, seconds: u64) -> ProgressBar {
+    bar(what, seconds, "s")
+}
+
 fn bar(what: &'static str, length: u64, of: &str) -> ProgressBar {
     let template = TEMPLATE.replace("UNITS", of);
     let style = ProgressStyle::with_template(&template).expect("the template is constant");

@@ -4,11 +4,8 @@
 
 mod report;
 
-use std::{fs, path::PathBuf};
-
 use clap::{Args, value_parser};
 use dpp_client::{Batch, BatchRows, Loader, Place, Settings};
-use dpp_ops::Plan;
 use dpp_proto::{
     process::{LogFormat, start_log},
     shuffle::mix,
@@ -16,31 +13,13 @@ use dpp_proto::{
 use indicatif::ProgressBar;
 
 use self::report::Report;
-use crate::{
-    error::Error,
-    output, progress,
-    source::{KeyArguments, StorageArguments},
-};
+use crate::{error::Error, job::JobArguments, output, progress};
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The table: a path, file:// or s3://
-    #[arg(long, value_name = "URL", env = "DPP_TABLE")]
-    table: String,
-
-    /// The plan, as JSON (Plan.to_json in Python)
-    #[arg(long, value_name = "FILE", env = "DPP_PLAN")]
-    plan: PathBuf,
-
-    /// Rows of a batch, per rank
-    #[arg(
-        long,
-        value_name = "ROWS",
-        env = "DPP_BATCH_SIZE",
-        default_value = "8192"
-    )]
-    batch_size: u64,
+    #[command(flatten)]
+    job: JobArguments,
 
     /// Workers instead of this process: host:port,host:port, unix:/path or fleet://host:port
     #[arg(
@@ -80,12 +59,6 @@ pub(crate) struct Arguments {
     #[arg(long, env = "DPP_THREADS", value_parser = value_parser!(u64).range(1..=1024), conflicts_with = "service")]
     threads: Option<u64>,
 
-    #[command(flatten)]
-    storage: StorageArguments,
-
-    #[command(flatten)]
-    keys: KeyArguments,
-
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -94,16 +67,11 @@ pub(crate) struct Arguments {
 /// Drains the job and prints its report.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     start_log(LogFormat::Human, "warn")?;
-    let plan = plan(&arguments.plan)?;
+    let plan = arguments.job.plan()?;
     let report = crate::runtime()?.block_on(async {
-        let table = arguments.storage.source(&arguments.table);
-        let loader = Loader::open(
-            arguments.place()?,
-            table,
-            plan.to_proto(),
-            arguments.settings(),
-        );
-        let mut loader = loader.await?;
+        let table = arguments.job.table();
+        let place = arguments.place()?;
+        let mut loader = Loader::open(place, table, plan, arguments.settings()).await?;
         let drained = drain(&mut loader, &arguments).await?;
         Ok::<_, Error>(Report::new(drained, loader.stats()))
     })?;
@@ -154,14 +122,14 @@ impl Arguments {
                 threads: self
                     .threads
                     .and_then(|threads| usize::try_from(threads).ok()),
-                keys: self.keys.open()?,
+                keys: self.job.keys.open()?,
             },
         })
     }
 
     fn settings(&self) -> Settings {
         Settings {
-            batch: BatchRows::PerRank(self.batch_size),
+            batch: BatchRows::PerRank(self.job.batch_size),
             rank: self.rank,
             world_size: self.world_size,
             worker_timeout_seconds: self.worker_timeout_seconds,
@@ -171,19 +139,11 @@ impl Arguments {
     }
 }
 
-fn plan(path: &PathBuf) -> Result<Plan, Error> {
-    let text = fs::read_to_string(path).map_err(|source| Error::File {
-        path: path.clone(),
-        source,
-    })?;
-    Ok(Plan::from_json(&text)?)
-}
-
 fn bar(loader: &Loader, arguments: &Arguments, most_steps: u64) -> ProgressBar {
     let rows = loader.num_rows() / arguments.world_size * arguments.epochs;
     progress::rows(
         "running",
-        rows.min(most_steps.saturating_mul(arguments.batch_size)),
+        rows.min(most_steps.saturating_mul(arguments.job.batch_size)),
     )
 }
 

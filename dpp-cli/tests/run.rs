@@ -55,6 +55,34 @@ impl Job {
 }
 
 #[test]
+fn bench_says_what_a_job_costs() {
+    let job = Job::new();
+    let table = job.folder.path().join("table");
+    let line = format!(
+        "bench --table {} --plan {} --seconds 1 --rows-per-second 1e6 --worker-cores 4 --price-per-core-hour 0.05",
+        table.display(),
+        job.plan.display()
+    );
+    let output = dpp(&format!("{line} --json"));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let number = |name: &str| report[name].as_f64().unwrap();
+    assert!(number("rows") > 0.0 && number("rows_per_cpu_second") > 0.0);
+    assert!(number("decode_seconds") > 0.0 && number("transform_seconds") > 0.0);
+    let slots = 1e6 * number("slot_seconds_per_row") / (4.0 * 0.75);
+    assert_eq!(report["fleet"]["workers"], slots.ceil() as u64);
+    let people = text(&dpp(&line).stdout);
+    for word in [
+        "rows per CPU-second",
+        "bound by",
+        "workers",
+        "a billion rows",
+    ] {
+        assert!(people.contains(word), "{word} is missing:\n{people}");
+    }
+}
+
+#[test]
 fn every_row_comes_once_and_the_report_says_so() {
     let job = Job::new();
     let report = job.report("--batch-size 500");

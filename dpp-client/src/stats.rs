@@ -47,9 +47,9 @@ pub struct Stats {
     pub retries: u64,
     /// Seconds that reads waited for storage, over all reads.
     pub storage_seconds: f64,
-    /// CPU seconds of decrypting, decompressing and decoding, over all reads.
+    /// Seconds that compute threads spent decrypting, decompressing and decoding, over all reads.
     pub decode_seconds: f64,
-    /// CPU seconds of transforming and packing, over all reads.
+    /// Seconds that compute threads spent transforming and packing, over all reads.
     pub transform_seconds: f64,
     /// Seconds that frames were on their way from workers, over all reads.
     pub network_seconds: f64,

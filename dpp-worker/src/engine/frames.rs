@@ -27,7 +27,7 @@ pub(crate) struct Frames {
     file_first_row: u64,
     epoch: u64,
     next_position: u64,
-    /// CPU seconds spent so far: decoding, and transforming with packing.
+    /// Seconds of a compute thread so far: decoding, and transforming with packing.
     pub(crate) seconds: (f64, f64),
 }
 
