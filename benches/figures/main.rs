@@ -8,7 +8,9 @@
 mod autoscale;
 mod flatten;
 mod machine;
+mod rebatch;
 mod reorder;
+mod resume;
 mod rows;
 mod s3;
 mod slow_store;
@@ -18,7 +20,8 @@ mod wide;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use dpp_proto::Faulty as _;
+use dpp_client::Error;
+use dpp_proto::{Fault, Faulty as _};
 
 /// Measures dpp; every figure is one JSON line.
 #[derive(Parser)]
@@ -38,6 +41,13 @@ enum Figure {
     Flatten(flatten::Arguments),
     /// Features in the order of usage against stored order, through a slow store
     Reorder(reorder::Arguments),
+    /// Batches joined by the client against batches packed whole at the worker, in little memory
+    Rebatch(rebatch::Arguments),
+    /// The worker of a run of `rebatch`
+    #[command(hide = true)]
+    RebatchWorker(rebatch::WorkerArguments),
+    /// Time to the first batch in the middle of an epoch, against a cold start's
+    Resume(resume::Arguments),
     /// Cost of opening files of many columns
     Wide(wide::Arguments),
 }
@@ -49,6 +59,9 @@ async fn main() -> ExitCode {
         Figure::Autoscale(arguments) => autoscale::measure(&arguments),
         Figure::Flatten(arguments) => flatten::measure(arguments).await,
         Figure::Reorder(arguments) => reorder::measure(arguments).await,
+        Figure::Rebatch(arguments) => rebatch::measure(arguments).await,
+        Figure::RebatchWorker(arguments) => rebatch::serve(arguments).await,
+        Figure::Resume(arguments) => resume::measure(arguments).await,
         Figure::Wide(arguments) => wide::measure(arguments).await,
     };
     match measured {
@@ -63,6 +76,14 @@ async fn main() -> ExitCode {
     }
 }
 
+/// What stops a figure and is nobody's fault but the machine's.
+fn failed(error: impl ToString) -> Error {
+    Error::Source {
+        fault: Fault::Internal,
+        message: error.to_string(),
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   figures autoscale --scenario steps
@@ -70,4 +91,5 @@ Examples:
   figures rows --table s3://ads/clicks --plan plan.json --service fleet://127.0.0.1:7400 --epochs 5
   figures flatten --python .venv/bin/python
   figures reorder --json
+  figures resume --table /data/clicks --plan plan.json --lanes 1,8,64
   figures wide --columns 1000,10000,20000";

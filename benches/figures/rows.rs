@@ -105,7 +105,7 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
     Ok(serde_json::to_string(&line).expect("numbers and names are JSON"))
 }
 
-fn read_plan(path: &PathBuf) -> Result<v1::Plan, Error> {
+pub(crate) fn read_plan(path: &PathBuf) -> Result<v1::Plan, Error> {
     let invalid = |message: String| Error::Source {
         fault: Fault::Invalid,
         message,

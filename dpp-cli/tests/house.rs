@@ -53,6 +53,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "dpp-ops",
             "dpp-proto",
             "dpp-table",
+            "dpp-worker",
         ],
     ),
     ("dpp-micro", &[]),

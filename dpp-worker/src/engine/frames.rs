@@ -10,7 +10,7 @@ use dpp_batch::{Batch, Frame, Rows, concat};
 use dpp_table::PieceBatches;
 
 use super::{
-    job::{FRAME_BYTES, OpenJob},
+    job::OpenJob,
     picks::{Group, Picks},
 };
 use crate::Error;
@@ -102,7 +102,8 @@ impl Frames {
                 return Ok(None);
             };
             self.job.note_size(batch.rows, batch.byte_size());
-            self.cut = cut(batch, &covered);
+            let frames = self.job.frames_of(batch.byte_size());
+            self.cut = cut(batch, &covered, frames);
         }
         Ok(self.cut.pop_front())
     }
@@ -268,17 +269,16 @@ fn places(rows: &[u64], decode: &[Range<u64>]) -> UInt32Array {
     rows.iter().map(place).collect::<Vec<_>>().into()
 }
 
-/// Frames of at most [`MOST_FRAME_BYTES`] as far as rows are alike: what a client is asked to hold stays small.
-fn cut(batch: Batch, covered: &Covered) -> VecDeque<Frame> {
-    let bytes = batch.byte_size();
-    if bytes <= MOST_FRAME_BYTES || batch.rows == 1 {
+/// So many frames, of about as many rows each, or one a row.
+fn cut(batch: Batch, covered: &Covered, frames: usize) -> VecDeque<Frame> {
+    if frames == 1 || batch.rows == 1 {
         return VecDeque::from([Frame {
             positions: covered.positions.clone(),
             batch,
         }]);
     }
     let (layout, all) = (batch.layout.clone(), batch.rows);
-    let rows_each = batch.rows.div_ceil(bytes.div_ceil(FRAME_BYTES));
+    let rows_each = batch.rows.div_ceil(frames);
     let mut rows = Rows::new(batch).expect("packed by our own program");
     let mut frames = VecDeque::new();
     while rows.remaining() > 0 {
@@ -293,6 +293,3 @@ fn cut(batch: Batch, covered: &Covered) -> VecDeque<Frame> {
 fn row_id(file_first_row: u64, row: u64) -> i64 {
     (file_first_row + row).cast_signed()
 }
-
-/// Twice what is aimed at, so that rows a little larger than guessed are not copied for it.
-const MOST_FRAME_BYTES: usize = 2 * FRAME_BYTES;

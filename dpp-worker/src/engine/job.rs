@@ -23,6 +23,8 @@ pub(crate) struct OpenJob {
     base_batch_rows: AtomicUsize,
     /// Packed bytes of a row, the most so far.
     packed_row_bytes: AtomicU64,
+    /// Base batches are cut into frames no larger, as far as rows are alike: what a client is asked to hold stays small.
+    most_frame_bytes: usize,
 }
 
 impl OpenJob {
@@ -40,7 +42,26 @@ impl OpenJob {
             program,
             base_batch_rows: base_batch_rows.into(),
             packed_row_bytes: (row_bytes as u64).into(),
+            most_frame_bytes: MOST_FRAME_BYTES,
         })
+    }
+
+    /// Packs so many rows at a time, and cuts nothing.
+    pub(crate) fn in_whole_batches(self, rows: usize) -> OpenJob {
+        OpenJob {
+            base_batch_rows: rows.into(),
+            most_frame_bytes: usize::MAX,
+            ..self
+        }
+    }
+
+    /// Frames of a base batch that is this large.
+    pub(crate) fn frames_of(&self, bytes: usize) -> usize {
+        if bytes <= self.most_frame_bytes {
+            1
+        } else {
+            bytes.div_ceil(FRAME_BYTES)
+        }
     }
 
     /// Bytes that a read will hold: what it fetches and decodes with, rows of a window or base batch decoded, transformed and
@@ -61,7 +82,7 @@ impl OpenJob {
     pub(crate) fn frames_bytes(&self) -> u64 {
         let row = self.packed_row_bytes.load(Ordering::Relaxed);
         let frame = (self.base_batch_rows() as u64).saturating_mul(row);
-        FRAMES_HELD * frame.clamp(LEAST_FRAME_BYTES, 2 * FRAME_BYTES as u64)
+        FRAMES_HELD * frame.clamp(LEAST_FRAME_BYTES, self.most_frame_bytes as u64)
     }
 
     /// Packs fewer rows at a time from now on where those of a base batch would not fit `share` bytes.
@@ -81,7 +102,7 @@ impl OpenJob {
         let row_bytes = bytes.div_ceil(rows.max(1)) as u64;
         self.packed_row_bytes
             .fetch_max(row_bytes, Ordering::Relaxed);
-        if bytes > 2 * FRAME_BYTES {
+        if bytes > self.most_frame_bytes {
             let fitting = (rows * FRAME_BYTES / bytes).max(1);
             self.base_batch_rows.fetch_min(fitting, Ordering::Relaxed);
         }
@@ -160,7 +181,9 @@ impl<T: Clone> Known<T> {
 pub(crate) type KnownJobs = Known<Arc<OpenJob>>;
 
 /// Tensors of a frame, about.
-pub(crate) const FRAME_BYTES: usize = 2 << 20;
+const FRAME_BYTES: usize = 2 << 20;
+/// Twice what is aimed at, so that rows a little larger than guessed are not copied for it.
+const MOST_FRAME_BYTES: usize = 2 * FRAME_BYTES;
 /// Frames of a read: those that wait, the one being made, and one on the wire, of which encoding and transport have copies.
 const FRAMES_HELD: u64 = super::FRAMES_AHEAD as u64 + 4;
 const LEAST_FRAME_BYTES: u64 = 64 << 10;

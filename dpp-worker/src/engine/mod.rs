@@ -39,6 +39,7 @@ pub struct Engine {
     options: TableOptions,
     memory: Arc<Memory>,
     registry: Registry,
+    whole_batches: Option<usize>,
 }
 
 /// What a table holds and what a plan means on it.
@@ -82,6 +83,7 @@ impl Engine {
             options: TableOptions::default(),
             memory: Memory::new(None),
             registry: Registry::standard(),
+            whole_batches: None,
         })
     }
 
@@ -100,6 +102,16 @@ impl Engine {
     /// The engine, knowing these ops: a job that names another is refused when it is opened.
     pub fn with_registry(self, registry: Registry) -> Engine {
         Engine { registry, ..self }
+    }
+
+    /// Packs so many rows at a time and sends them as one frame, whatever their bytes, as a worker must whose trainers join no
+    /// frames. It is there to measure what that costs.
+    #[must_use]
+    pub fn with_whole_batches(self, rows: usize) -> Engine {
+        Engine {
+            whole_batches: Some(rows.max(1)),
+            ..self
+        }
     }
 
     /// Splits worked on at a time.
@@ -158,6 +170,10 @@ impl Engine {
                 .clone()
                 .ok_or_else(|| Error::request("a job carries a plan"))?;
             let open = OpenJob::compile(self.table(source)?, plan, &self.registry)?;
+            let open = match self.whole_batches {
+                Some(rows) => open.in_whole_batches(rows),
+                None => open,
+            };
             self.jobs.insert(job_hash.clone(), Arc::new(open));
             tracing::info!(job = %job_hash, table = %source.url, "job opened");
         }
