@@ -1,6 +1,7 @@
-//! `dpp fleet`: look at a running fleet, and send workers away.
+//! `dpp fleet`: look at a running fleet, send workers away, and say who may call.
 
 mod table;
+mod token;
 
 use std::{
     io::{IsTerminal as _, Write as _, stdout},
@@ -9,8 +10,9 @@ use std::{
 
 use clap::{Args, Subcommand};
 use dpp_fleet::client::Client;
-use dpp_proto::tls::Files;
+use dpp_proto::access::Files;
 
+use self::token::{NewKey, NewToken};
 use crate::{error::Error, output};
 
 #[derive(Subcommand)]
@@ -22,6 +24,12 @@ pub(crate) enum Task {
     /// Ask workers to finish their reads and leave
     #[command(after_help = DRAIN_EXAMPLES)]
     Drain(Drain),
+    /// Make a pair of keys: the private one signs tokens, services know the public one
+    #[command(after_help = TOKEN_EXAMPLES)]
+    Key(NewKey),
+    /// Print a token, which says what its bearer may read and until when
+    #[command(after_help = TOKEN_EXAMPLES)]
+    Token(NewToken),
 }
 
 #[derive(Args)]
@@ -71,10 +79,11 @@ impl Fleet {
 
 impl Task {
     pub(crate) fn run(self) -> Result<(), Error> {
-        let runtime = crate::runtime()?;
         match self {
-            Task::Top(top) => runtime.block_on(show(top)),
-            Task::Drain(asked) => runtime.block_on(drain(asked)),
+            Task::Top(top) => crate::runtime()?.block_on(show(top)),
+            Task::Drain(asked) => crate::runtime()?.block_on(drain(asked)),
+            Task::Key(key) => key.run(),
+            Task::Token(token) => token.run(),
         }
     }
 }
@@ -129,6 +138,13 @@ const TOP_EXAMPLES: &str = "\
 Examples:
   dpp fleet top
   dpp fleet top --fleet fleet://fleet:7400 --json";
+
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  dpp fleet key token.key                       # and token.key.pub, for --token-keys of workers and fleet
+  dpp fleet token --key token.key --name ctr --role trainer --table s3://ads/clicks --column 'I*' --column label --lasts 90d > ctr.token
+  dpp fleet token --key token.key --name workers --role worker > worker.token
+  DPP_TOKEN_FILE=ctr.token python train.py";
 
 const DRAIN_EXAMPLES: &str = "\
 Examples:

@@ -194,19 +194,31 @@ fn local_workers_have_the_fleets_certificate() {
 }
 
 #[test]
-fn beyond_loopback_a_service_must_know_its_callers() {
+fn beyond_loopback_a_service_must_have_tls_and_ask_for_tokens() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
     authority(at, "ours");
+    let key = at.join("token.key");
+    assert!(
+        dpp(&format!("fleet key {}", key.display()))
+            .status
+            .success()
+    );
+    let keys = format!("--token-keys {}.pub", key.display());
     for what in ["worker", "fleet"] {
         let line = format!("serve {what} --listen 0.0.0.0:0");
-        for files in ["", OURS] {
-            let refused = with_tls(&line, at, files).output().unwrap();
+        let with_keys = format!("{line} {keys}");
+        for (line, files) in [
+            (&line, String::new()),
+            (&line, format!("{OURS} CLIENT_CA=ours.pem")),
+            (&with_keys, String::new()),
+        ] {
+            let refused = with_tls(line, at, &files).output().unwrap();
             let said = text(&refused.stderr);
             assert_eq!(refused.status.code(), Some(2), "{said}");
-            assert!(said.contains("--tls-client-ca"), "{said}");
+            assert!(said.contains("--token-keys"), "{said}");
         }
-        let service = Service::start(&line, at, &format!("{OURS} CLIENT_CA=ours.pem"), "log");
+        let service = Service::start(&with_keys, at, OURS, "log");
         assert!(
             service.address.starts_with("0.0.0.0:"),
             "{}",

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use dpp_proto::{
+    access::{Caller, Channel},
     listen::Address,
-    tls::Caller,
     v1::{DrainRequest, DrainResponse, StatusRequest, StatusResponse, fleet_client::FleetClient},
 };
-use tonic::{Request, transport::Channel};
+use tonic::Request;
 
 use crate::Error;
 
@@ -25,9 +25,9 @@ impl Client {
     /// [`Error::Listen`] when that is no address, or the caller's certificates can't be used.
     pub fn new(fleet: &str, caller: &Caller) -> Result<Client, Error> {
         let address: Address = fleet.strip_prefix("fleet://").unwrap_or(fleet).parse()?;
-        let endpoint = caller.endpoint(&address)?.connect_timeout(PATIENCE);
+        let channel = caller.connect(&address, |endpoint| endpoint.connect_timeout(PATIENCE))?;
         Ok(Client {
-            calls: FleetClient::new(endpoint.connect_lazy()).max_decoding_message_size(MOST_BYTES),
+            calls: FleetClient::new(channel).max_decoding_message_size(MOST_BYTES),
             address,
         })
     }

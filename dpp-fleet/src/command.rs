@@ -4,8 +4,8 @@ use std::{ffi::OsString, ops::RangeInclusive, time::Duration};
 
 use clap::Args;
 use dpp_proto::{
+    access,
     listen::{self, Address, Listener},
-    tls,
 };
 
 use crate::{
@@ -79,7 +79,7 @@ pub struct Arguments {
 
     /// What this service shows workers and trainers, and whom it lets in
     #[command(flatten)]
-    pub tls: tls::Files,
+    pub access: access::Files,
 
     /// Listen beyond loopback although everybody is let in: whoever reaches the port may list and register workers
     #[arg(long, env = "DPP_FLEET_INSECURE")]
@@ -100,20 +100,20 @@ pub struct Arguments {
 /// program, with its first arguments, that makes a worker on this machine.
 ///
 /// # Errors
-/// The address is taken, or reachable from elsewhere without `--insecure`.
+/// The address is taken, or reachable from elsewhere without TLS, tokens or `--insecure`.
 pub async fn run(arguments: Arguments, worker: Vec<OsString>) -> Result<(), Error> {
     let exporter = Exporter::install();
-    let tls = arguments.tls.service()?;
-    let listener = Listener::bind_with(&arguments.listen, arguments.insecure, tls).await?;
+    let (tls, gate) = (arguments.access.tls.service()?, arguments.access.gate()?);
+    let listener = Listener::bind_with(&arguments.listen, arguments.insecure, tls, &gate).await?;
     let shutdown = listen::signalled()?;
     let service = Service::new(arguments.settings());
     let address = listener.address();
     tracing::info!(%address, "listening");
     listener.announce("dpp-fleet");
     if arguments.local_workers.is_none() {
-        return server::serve(listener, service, exporter, shutdown).await;
+        return server::serve_to(gate, listener, service, exporter, shutdown).await;
     }
-    let mut worker_arguments = arguments.tls.arguments();
+    let mut worker_arguments = arguments.access.arguments();
     worker_arguments.extend(arguments.worker_arguments);
     let command = worker_command(worker, &address, worker_arguments);
     let mut local = LocalWorkers::new(command, service.clone());
@@ -125,7 +125,7 @@ pub async fn run(arguments: Arguments, worker: Vec<OsString>) -> Result<(), Erro
         // While the fleet still answers, so that workers can say that they leave.
         local.stop().await;
     };
-    server::serve(listener, service, exporter, shutdown).await
+    server::serve_to(gate, listener, service, exporter, shutdown).await
 }
 
 impl Arguments {

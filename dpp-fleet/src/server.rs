@@ -8,7 +8,9 @@ use std::{
 };
 
 use dpp_proto::{
-    DESCRIPTORS, Faulty as _, keda,
+    DESCRIPTORS, Faulty as _,
+    access::{Admitted, Gate, Role},
+    keda,
     listen::{self, Listener},
     v1::{
         DrainRequest, DrainResponse, HeartbeatRequest, HeartbeatResponse, ListWorkersRequest,
@@ -40,11 +42,26 @@ pub async fn serve(
     exporter: Option<Exporter>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
+    serve_to(Gate::default(), listener, service, exporter, shutdown).await
+}
+
+/// As [`serve`], the fleet's own calls to whom `gate` lets in. Health, reflection, KEDA's calls and plain HTTP, which change
+/// nothing, are for whoever reaches the listener.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_to(
+    gate: Gate,
+    listener: Listener,
+    service: Service,
+    exporter: Option<Exporter>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
     metrics::describe();
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<FleetServer<Service>>().await;
     let routes = Routes::from(http::router(service.clone(), exporter))
-        .add_service(FleetServer::new(service.clone()))
+        .add_service(FleetServer::with_interceptor(service.clone(), gate))
         .add_service(keda::external_scaler_server::ExternalScalerServer::new(
             Scaler::new(service.clone()),
         ))
@@ -152,6 +169,7 @@ impl FleetCalls for Service {
         &self,
         request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatResponse>, Status> {
+        Admitted::of(&request)?.must_be(Role::Worker)?;
         let now = self.now();
         let taken = self.fleet().heartbeat(request.get_ref(), now);
         metrics::heartbeat(taken.is_ok());
@@ -164,6 +182,7 @@ impl FleetCalls for Service {
         &self,
         request: Request<ListWorkersRequest>,
     ) -> Result<Response<ListWorkersResponse>, Status> {
+        Admitted::of(&request)?;
         let now = self.now();
         let listed = self.fleet().list(request.into_inner(), now);
         metrics::list();
@@ -172,7 +191,11 @@ impl FleetCalls for Service {
             .map_err(|error| refuse(&error, "report"))
     }
 
-    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+    async fn status(
+        &self,
+        request: Request<StatusRequest>,
+    ) -> Result<Response<StatusResponse>, Status> {
+        Admitted::of(&request)?;
         Ok(Response::new(Service::status(self)))
     }
 
@@ -180,6 +203,7 @@ impl FleetCalls for Service {
         &self,
         request: Request<DrainRequest>,
     ) -> Result<Response<DrainResponse>, Status> {
+        Admitted::of(&request)?.must_be(Role::Operator)?;
         let drained = Service::drain(self, request.into_inner().workers);
         tracing::info!(workers = ?drained.draining, "asked to leave");
         Ok(Response::new(drained))

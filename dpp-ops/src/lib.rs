@@ -34,6 +34,6 @@ pub use column::Column;
 pub use error::Error;
 pub use kind::Kind;
 pub use op::Op;
-pub use plan::Plan;
+pub use plan::{Plan, matches_pattern};
 pub use program::Program;
 pub use registry::Registry;

@@ -73,6 +73,16 @@ impl Table {
         self.files.store.url()
     }
 
+    /// Every place that is read or written for this table, by its one name: `/path` without links, or `s3://bucket/path`. The
+    /// table's own, and that of its snapshot.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        let snapshot = self
+            .snapshot
+            .iter()
+            .map(|reference| reference.place.name.as_str());
+        [self.files.store.place_name()].into_iter().chain(snapshot)
+    }
+
     /// What the table holds: as its snapshot says if it was opened with one, and then no footer is read. Else the files
     /// are listed, partitions pruned, and the footers of the rest are read, and from some of them the keys of feature maps.
     /// Fails when the table is missing or has no rows, when a file is not Parquet, and when files disagree on a

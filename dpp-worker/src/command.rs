@@ -4,9 +4,9 @@ use std::{ffi::OsString, num::NonZeroUsize, process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser};
 use dpp_ops::Registry;
+use dpp_proto::access;
 use dpp_proto::listen::{self, Address, Listener};
 use dpp_proto::process::{LogFormat, exit, start_log};
-use dpp_proto::tls;
 use dpp_table::{KeySource, TableOptions};
 
 use crate::{ByteSize, Engine, Error, heartbeat, server};
@@ -46,7 +46,7 @@ pub struct Arguments {
 
     /// What this worker shows trainers and fleet, and whom it lets in
     #[command(flatten)]
-    pub tls: tls::Files,
+    pub access: access::Files,
 
     /// Listen beyond loopback although everybody is let in: whoever reaches the port may read what this worker may
     #[arg(long, env = "DPP_WORKER_INSECURE")]
@@ -81,10 +81,11 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>, registry: Regis
 /// Once the listener is bound, prints one line `dpp-worker listening on ADDRESS` on standard output.
 ///
 /// # Errors
-/// The address is wrong, taken, or reachable from elsewhere by everybody without `--insecure`; or certificates can't be used.
+/// The address is wrong, taken, or reachable from elsewhere without TLS, tokens or `--insecure`; or certificates or keys can't be
+/// used.
 pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> {
-    let tls = arguments.tls.service()?;
-    let listener = Listener::bind_with(&arguments.listen, arguments.insecure, tls).await?;
+    let (tls, gate) = (arguments.access.tls.service()?, arguments.access.gate()?);
+    let listener = Listener::bind_with(&arguments.listen, arguments.insecure, tls, &gate).await?;
     let shutdown = listen::signalled()?;
     let threads = arguments.threads.map(NonZeroUsize::get);
     let engine = Engine::start(threads)?
@@ -94,9 +95,12 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
     let engine = Arc::new(engine);
     let address = arguments.advertise.unwrap_or_else(|| listener.address());
     let worker_id = format!("{address}#{}", std::process::id());
-    let fleet = arguments
-        .fleet
-        .map(|fleet| arguments.tls.caller()?.endpoint(&fleet));
+    let fleet = arguments.fleet.map(|fleet| {
+        arguments
+            .access
+            .caller()?
+            .connect(&fleet, |endpoint| endpoint)
+    });
     let fleet = fleet.transpose()?;
     if let Some(fleet) = &fleet {
         heartbeat::arrive(&engine, fleet.clone(), &address, &worker_id).await;
@@ -104,7 +108,7 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
     listener.announce("dpp-worker");
     tracing::info!(%address, threads = engine.slots(), "listening");
     let Some(fleet) = fleet else {
-        return server::serve(engine, listener, shutdown).await;
+        return server::serve_to(gate, engine, listener, shutdown).await;
     };
     let leaving = async {
         tokio::select! {
@@ -113,7 +117,7 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
         }
         heartbeat::leave(&engine, fleet.clone(), &address, &worker_id).await;
     };
-    server::serve(engine.clone(), listener, leaving).await
+    server::serve_to(gate, engine.clone(), listener, leaving).await
 }
 
 /// What this worker reads tables with.

@@ -20,6 +20,14 @@ pub enum Error {
         /// As asked for.
         job_hash: String,
     },
+    /// The caller's token does not say that.
+    #[error("the token of {name:?} does not allow {what}")]
+    Denied {
+        /// Whose token it is.
+        name: String,
+        /// The table or feature.
+        what: String,
+    },
     /// A request that can't be meant.
     #[error("bad request: {reason}")]
     Request {
@@ -39,6 +47,14 @@ pub enum Error {
         limit: u64,
         /// Bytes that were asked for.
         bytes: u64,
+    },
+    /// As many reads are under way as it holds.
+    #[error(
+        "the worker has {reads} reads under way or in waiting, and takes no more until some have ended"
+    )]
+    Busy {
+        /// Most reads.
+        reads: usize,
     },
     /// Work on the compute pool panicked: our mistake, and only this read's loss.
     #[error("a worker thread panicked: {message}")]
@@ -82,8 +98,9 @@ impl Faulty for Error {
             Error::Table(error) => error.fault(),
             Error::Plan(error) => error.fault(),
             Error::UnknownJob { .. } => Fault::Changed,
+            Error::Denied { .. } => Fault::Denied,
             Error::Request { .. } => Fault::Invalid,
-            Error::Full { .. } => Fault::Unavailable,
+            Error::Full { .. } | Error::Busy { .. } => Fault::Unavailable,
             Error::Panicked { .. } | Error::Threads { .. } => Fault::Internal,
             Error::Keys { source } => source.fault(),
             Error::Log(error) => error.fault(),

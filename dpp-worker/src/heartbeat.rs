@@ -3,22 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use dpp_proto::{
+    access::Channel,
     listen::Address,
     v1::{HeartbeatRequest, HeartbeatResponse, fleet_client::FleetClient},
 };
-use tonic::transport::{Channel, Endpoint};
 
 use crate::Engine;
 
 /// Sends heartbeats until the fleet asks this worker to leave. A fleet that does not answer is tried again; it is on no
 /// data path.
-pub(crate) async fn beat(
-    engine: Arc<Engine>,
-    fleet: Endpoint,
-    address: Address,
-    worker_id: String,
-) {
-    let mut client = FleetClient::new(fleet.connect_lazy());
+pub(crate) async fn beat(engine: Arc<Engine>, fleet: Channel, address: Address, worker_id: String) {
+    let mut client = FleetClient::new(fleet);
     let mut reached = true;
     loop {
         let wait = match send(&mut client, request(&engine, &address, &worker_id, false)).await {
@@ -44,15 +39,15 @@ pub(crate) async fn beat(
 }
 
 /// Tells the fleet that this worker is there, before anyone is told that it listens.
-pub(crate) async fn arrive(engine: &Engine, fleet: Endpoint, address: &Address, worker_id: &str) {
-    let mut client = FleetClient::new(fleet.connect_lazy());
+pub(crate) async fn arrive(engine: &Engine, fleet: Channel, address: &Address, worker_id: &str) {
+    let mut client = FleetClient::new(fleet);
     // One that can't be reached yet is told by the heartbeats that follow.
     let _ = send(&mut client, request(engine, address, worker_id, false)).await;
 }
 
 /// Tells the fleet that this worker leaves, so that nobody is sent here any more.
-pub(crate) async fn leave(engine: &Engine, fleet: Endpoint, address: &Address, worker_id: &str) {
-    let mut client = FleetClient::new(fleet.connect_lazy());
+pub(crate) async fn leave(engine: &Engine, fleet: Channel, address: &Address, worker_id: &str) {
+    let mut client = FleetClient::new(fleet);
     // A fleet that does not hear it forgets this worker anyway.
     let _ = send(&mut client, request(engine, address, worker_id, true)).await;
 }

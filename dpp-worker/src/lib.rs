@@ -11,6 +11,7 @@ mod error;
 mod heartbeat;
 mod memory;
 mod metrics;
+mod rights;
 mod run_work;
 pub mod server;
 
@@ -19,3 +20,4 @@ pub use dpp_ops::Registry;
 pub use engine::Engine;
 pub use error::Error;
 pub use memory::ByteSize;
+pub use rights::Rights;

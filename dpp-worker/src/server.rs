@@ -4,6 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use dpp_proto::{
     DESCRIPTORS, Faulty as _,
+    access::{Admitted, Gate, Role},
     listen::{self, Listener},
     v1::{
         DescribeRequest, DescribeResponse, OpenJobRequest, OpenJobResponse, ReadRequest,
@@ -13,10 +14,13 @@ use dpp_proto::{
 };
 use futures::{Stream, StreamExt as _, stream};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, transport::server::UdsConnectInfo};
+use tonic::{
+    Request, Response, Status, service::interceptor::InterceptedService,
+    transport::server::UdsConnectInfo,
+};
 
 use crate::{
-    Engine, Error,
+    Engine, Error, Rights,
     engine::{Description, ReadEvent},
 };
 
@@ -25,6 +29,19 @@ use crate::{
 /// # Errors
 /// [`listen::Error::Serve`] when the transport fails.
 pub async fn serve(
+    engine: Arc<Engine>,
+    listener: Listener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    serve_to(Gate::default(), engine, listener, shutdown).await
+}
+
+/// As [`serve`], to whom `gate` lets in, and then what their tokens claim.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_to(
+    gate: Gate,
     engine: Arc<Engine>,
     listener: Listener,
     shutdown: impl Future<Output = ()>,
@@ -39,6 +56,7 @@ pub async fn serve(
     let worker = WorkerServer::new(Service { engine })
         .max_decoding_message_size(MOST_REQUEST_BYTES)
         .max_encoding_message_size(usize::MAX);
+    let worker = InterceptedService::new(worker, gate);
     let router = listener
         .server()?
         .http2_keepalive_interval(Some(KEEPALIVE))
@@ -71,9 +89,11 @@ impl Worker for Service {
         &self,
         request: Request<DescribeRequest>,
     ) -> Result<Response<Self::DescribeStream>, Status> {
+        let rights = rights(&request)?;
         let DescribeRequest { table, plan } = request.into_inner();
         let source = table.ok_or_else(|| Status::invalid_argument("describe names a table"))?;
-        let described = self.engine.describe(&source, plan).await.map_err(refuse)?;
+        let described = self.engine.describe_for(&rights, &source, plan).await;
+        let described = described.map_err(refuse)?;
         Ok(Response::new(
             stream::iter(description_messages(described))
                 .map(Ok)
@@ -85,11 +105,12 @@ impl Worker for Service {
         &self,
         request: Request<OpenJobRequest>,
     ) -> Result<Response<OpenJobResponse>, Status> {
+        let rights = rights(&request)?;
         let job = request
             .into_inner()
             .job
             .ok_or_else(|| Status::invalid_argument("open_job carries a job"))?;
-        let job_hash = self.engine.open_job(&job).map_err(refuse)?;
+        let job_hash = self.engine.open_job_for(&rights, &job).map_err(refuse)?;
         Ok(Response::new(OpenJobResponse { job_hash }))
     }
 
@@ -97,10 +118,10 @@ impl Worker for Service {
         &self,
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
-        let client = client(&request);
+        let (rights, client) = (rights(&request)?, client(&request));
         let events = self
             .engine
-            .read_for(&client, request.into_inner())
+            .read_for(&rights, &client, request.into_inner())
             .map_err(refuse)?;
         Ok(Response::new(
             ReceiverStream::new(events)
@@ -112,6 +133,13 @@ impl Worker for Service {
     async fn stats(&self, _: Request<StatsRequest>) -> Result<Response<StatsResponse>, Status> {
         Ok(Response::new(self.engine.stats()))
     }
+}
+
+/// What the caller may read.
+fn rights<T>(request: &Request<T>) -> Result<Rights, Status> {
+    let admitted = Admitted::of(request)?;
+    admitted.must_be(Role::Trainer)?;
+    Ok(Rights::of(&admitted))
 }
 
 /// Names the connection, or at least the process or the run, that a request came from.
@@ -161,7 +189,7 @@ fn description_messages(described: Description) -> Vec<DescribeResponse> {
 
 fn refuse(error: Error) -> Status {
     match error {
-        Error::UnknownJob { .. } | Error::Full { .. } => {
+        Error::UnknownJob { .. } | Error::Full { .. } | Error::Busy { .. } => {
             tracing::debug!(%error, "refused; the client asks again")
         }
         _ => tracing::warn!(%error, "refused"),

@@ -28,13 +28,18 @@ struct Served {
 }
 
 async fn serve() -> Served {
+    serve_from(Engine::start(Some(1)).unwrap()).await
+}
+
+async fn serve_from(engine: Engine) -> Served {
     let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), false)
         .await
         .unwrap();
     let endpoint = listener.address().endpoint().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let engine = Arc::new(Engine::start(Some(1)).unwrap());
-    tokio::spawn(server::serve(engine, listener, async { _ = stopped.await }));
+    tokio::spawn(server::serve(Arc::new(engine), listener, async {
+        _ = stopped.await
+    }));
     Served {
         channel: endpoint.connect().await.unwrap(),
         _stop: stop,
@@ -175,6 +180,73 @@ async fn errors_name_the_thing() {
     let status = client.describe(request).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(status.message().contains("xx"), "{status}");
+}
+
+#[tokio::test]
+async fn a_plan_too_large_is_refused() {
+    let (served, table) = (serve().await, write_table(5));
+    let mut client = WorkerClient::new(served.channel.clone());
+    let mut plan = plan();
+    plan.nodes.resize((1 << 18) + 1, plan.nodes[0].clone());
+    let table = Some(TableSource {
+        url: table.path().display().to_string(),
+        ..Default::default()
+    });
+    let asked = client.describe(DescribeRequest {
+        table: table.clone(),
+        plan: Some(plan.clone()),
+    });
+    let described = asked.await.unwrap_err();
+    let job = Some(Job {
+        table,
+        plan: Some(plan),
+        ..Default::default()
+    });
+    let opened = client.open_job(OpenJobRequest { job, run: None }).await;
+    for status in [described, opened.unwrap_err()] {
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains("262145 nodes"), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn whole_batches_are_packed_when_asked_for() {
+    let table = write_table(1000);
+    let engine = Engine::start(Some(1)).unwrap().with_whole_batches(300);
+    let served = serve_from(engine).await;
+    let mut client = WorkerClient::new(served.channel.clone());
+    let source = TableSource {
+        url: table.path().display().to_string(),
+        ..Default::default()
+    };
+    let request = DescribeRequest {
+        table: Some(source.clone()),
+        plan: Some(plan()),
+    };
+    let mut messages = client.describe(request).await.unwrap().into_inner();
+    let first = messages.message().await.unwrap().unwrap();
+    let files = messages.message().await.unwrap().unwrap().files;
+    let job = Some(Job {
+        table: Some(source),
+        snapshot_hash: first.snapshot_hash,
+        plan: first.plan,
+    });
+    let opened = client.open_job(OpenJobRequest { job, run: None }).await;
+    let layout = Arc::new(Layout::from_json(&first.layout).unwrap());
+    let read = ReadRequest {
+        job_hash: opened.unwrap().into_inner().job_hash,
+        file: Some(files[0].clone()),
+        to_row: 1000,
+        ..Default::default()
+    };
+    let mut messages = client.read(read).await.unwrap().into_inner();
+    let mut rows = Vec::new();
+    while let Some(message) = messages.message().await.unwrap() {
+        if message.summary.is_none() {
+            rows.push(Frame::decode(message.frame, &layout).unwrap().batch.rows);
+        }
+    }
+    assert_eq!(rows, [300, 300, 300, 100]);
 }
 
 #[tokio::test]

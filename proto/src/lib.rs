@@ -2,8 +2,9 @@
 //!
 //! In data order: a table and its snapshot (`table.proto`), the plan (`plan.proto`), what a worker
 //! serves (`worker.proto`, [`shuffle`]), who is there (`fleet.proto`). [`fault`] says how errors cross the wire,
-//! [`listen`] where services are reached, [`tls`] by whom.
+//! [`listen`] where services are reached, [`access`] and [`tls`] by whom.
 
+pub mod access;
 pub mod fault;
 pub mod hash;
 pub mod listen;

@@ -55,7 +55,6 @@ pub struct Files {
 #[derive(Clone)]
 pub struct Service {
     pub(crate) config: ServerTlsConfig,
-    knows_callers: bool,
 }
 
 /// How others are called: by TLS, or in plain text.
@@ -99,16 +98,11 @@ impl Files {
             return Ok(None);
         };
         let config = ServerTlsConfig::new().identity(identity);
-        Ok(Some(match &self.tls_client_ca {
-            Some(authority) => Service {
-                config: config.client_ca_root(certificate(authority)?),
-                knows_callers: true,
-            },
-            None => Service {
-                config,
-                knows_callers: false,
-            },
-        }))
+        let config = match &self.tls_client_ca {
+            Some(authority) => config.client_ca_root(certificate(authority)?),
+            None => config,
+        };
+        Ok(Some(Service { config }))
     }
 
     /// How this process calls others: in plain text without an authority to trust.
@@ -137,14 +131,12 @@ impl Files {
     }
 }
 
-impl Service {
-    /// Whether callers must show who they are.
-    pub fn knows_callers(&self) -> bool {
-        self.knows_callers
-    }
-}
-
 impl Caller {
+    /// Whether nobody on the way can read what is said.
+    pub(crate) fn is_private(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// How to connect to `address`.
     ///
     /// # Errors
@@ -163,13 +155,10 @@ impl Caller {
     }
 }
 
-/// Says whether there is TLS, and nothing that is secret.
+/// Says nothing that is secret.
 impl fmt::Debug for Service {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Service")
-            .field("knows_callers", &self.knows_callers)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Service").finish_non_exhaustive()
     }
 }
 
@@ -188,7 +177,7 @@ fn certificate(path: &Path) -> Result<Certificate, Error> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source: io::Error| Error::TlsFile {
+    fs::read(path).map_err(|source: io::Error| Error::File {
         path: path.to_owned(),
         source,
     })

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use dpp_batch::Layout;
 use dpp_proto::{
+    access::{Channel, Files},
     fault::message_with_causes,
-    tls::Files,
     v1::{self, worker_client::WorkerClient},
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use tokio::time::timeout;
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Status, Streaming};
 
 use super::{
     Credits, Description, Events, OpenJob, Reports, Source, failover,
@@ -31,10 +31,10 @@ impl Remote {
     /// Workers of a service: `host:port,host:port`, `unix:/path` or `fleet://host:port`. Connects when first asked.
     ///
     /// Called by TLS when the environment names certificates (`DPP_TLS_CA`; `DPP_TLS_CERT` and `DPP_TLS_KEY` where services
-    /// let in only callers that they know). Must be called within a tokio runtime.
+    /// let in only callers that they know), with the token of `DPP_TOKEN_FILE`. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the service can't be parsed or the certificates can't be used.
+    /// [`Error::Invalid`] when the service can't be parsed or the certificates or the token can't be used.
     pub fn new(service: &str, settings: WorkerSettings) -> Result<Remote, Error> {
         let caller = Files::from_environment().caller();
         let caller = caller.map_err(|error| Error::invalid(message_with_causes(&error)))?;

@@ -11,8 +11,8 @@ use std::{
 };
 
 use dpp_proto::{
+    access::{Caller, Channel},
     listen::Address,
-    tls::Caller,
     v1::{
         ListWorkersRequest, ListWorkersResponse, StatsRequest, fleet_client::FleetClient,
         worker_client::WorkerClient,
@@ -22,7 +22,7 @@ use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::{
     Reports,
@@ -106,12 +106,12 @@ impl Workers {
         });
         let refresh = match service.strip_prefix("fleet://") {
             Some(fleet) => Some(tokio::spawn(follow_fleet(
-                known.endpoint(fleet)?,
+                known.connect(fleet, |endpoint| endpoint.connect_timeout(CONNECT_TIMEOUT))?,
                 known.clone(),
             ))),
             None => {
                 for address in service.split(',').map(str::trim) {
-                    let worker = Worker::at(known.endpoint(address)?);
+                    let worker = Worker::at(known.connect(address, tuned)?);
                     known.lock().insert(address.to_owned(), worker);
                 }
                 None
@@ -212,11 +212,10 @@ impl Known {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn endpoint(&self, address: &str) -> Result<Endpoint, Error> {
-        let parsed = address
-            .parse::<Address>()
-            .and_then(|address| self.caller.endpoint(&address));
-        parsed.map_err(|error| {
+    fn connect(&self, address: &str, tune: fn(Endpoint) -> Endpoint) -> Result<Channel, Error> {
+        let parsed = address.parse::<Address>();
+        let connected = parsed.and_then(|address| self.caller.connect(&address, tune));
+        connected.map_err(|error| {
             Error::invalid(format!(
                 "service: {error}; or fleet://host:port, or several addresses with commas"
             ))
@@ -232,14 +231,7 @@ impl Known {
 }
 
 impl Worker {
-    fn at(endpoint: Endpoint) -> Worker {
-        let channel = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(KEEPALIVE)
-            .keep_alive_timeout(KEEPALIVE)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .connect_lazy();
+    fn at(channel: Channel) -> Worker {
         let client = WorkerClient::new(channel)
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX);
@@ -305,6 +297,16 @@ impl Drop for Chosen {
     }
 }
 
+/// A connection to a worker.
+fn tuned(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+}
+
 /// Lifts the suspicion from a worker when it answers, as long as somebody knows workers.
 async fn ask_until_it_answers(
     mut client: WorkerClient<Channel>,
@@ -327,8 +329,8 @@ async fn ask_until_it_answers(
 
 /// Keeps the known workers those of the fleet, and tells it how the trainer fares. When it does not answer, those
 /// already known stay.
-async fn follow_fleet(fleet: Endpoint, known: Arc<Known>) {
-    let mut client = FleetClient::new(fleet.connect_timeout(CONNECT_TIMEOUT).connect_lazy());
+async fn follow_fleet(fleet: Channel, known: Arc<Known>) {
+    let mut client = FleetClient::new(fleet);
     let (mut answered, mut known_version, mut wait) = (true, 0, REFRESH);
     loop {
         let mut request = tonic::Request::new(ListWorkersRequest {
@@ -384,9 +386,9 @@ fn replace(known: &Known, addresses: Vec<String>) {
     workers.retain(|address, worker| addresses.contains(address) || worker.load > 0);
     for address in addresses {
         if !workers.contains_key(&address)
-            && let Ok(endpoint) = known.endpoint(&address)
+            && let Ok(channel) = known.connect(&address, tuned)
         {
-            workers.insert(address, Worker::at(endpoint));
+            workers.insert(address, Worker::at(channel));
         }
     }
     drop(workers);

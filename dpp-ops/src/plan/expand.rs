@@ -95,7 +95,7 @@ impl Reach {
 
 fn matching(glob: &str, schema: &v1::Schema) -> Result<Vec<usize>, Error> {
     let features = schema.features.iter().enumerate();
-    let matching = features.filter(|(_, feature)| matches(glob, &feature.name));
+    let matching = features.filter(|(_, feature)| matches_pattern(glob, &feature.name));
     let places: Vec<usize> = matching.map(|(place, _)| place).collect();
     if places.is_empty() {
         return Err(Error::NoMatch {
@@ -108,7 +108,7 @@ fn matching(glob: &str, schema: &v1::Schema) -> Result<Vec<usize>, Error> {
 /// Whether `*` as any characters and `?` as one make `glob` equal to `name`; every other character is itself.
 ///
 /// After a mismatch only the latest `*` need take one character more, so time is at most the product of the lengths.
-fn matches(glob: &str, name: &str) -> bool {
+pub fn matches_pattern(glob: &str, name: &str) -> bool {
     let (mut glob, mut name) = (glob.chars(), name.chars());
     let mut latest_star = None;
     loop {
@@ -152,7 +152,7 @@ mod tests {
     fn check(glob: &str, name: &str) {
         let letters = |text: &str| text.chars().collect::<Vec<_>>();
         let expected = naive(&letters(glob), &letters(name));
-        let found = matches(glob, name);
+        let found = matches_pattern(glob, name);
         assert_eq!(found, expected, "{glob:?} on {name:?}");
     }
 

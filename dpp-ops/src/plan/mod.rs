@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, Kind, Registry, parameters::Parameters};
 
+pub use expand::matches_pattern;
 pub(crate) use kinds::column_names;
 
 /// Which features become which tensors. Well-formed by construction: inputs come before the nodes that use them, outputs

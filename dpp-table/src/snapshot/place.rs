@@ -25,6 +25,8 @@ pub struct SnapshotPlace {
     objects: Arc<dyn ObjectStore>,
     path: Path,
     shown: String,
+    /// The one name of this place.
+    pub(crate) name: String,
     place: Place,
     is_folder: bool,
 }
@@ -87,6 +89,7 @@ impl SnapshotPlace {
             objects: location.objects,
             path: location.base,
             shown: location.shown,
+            name: location.name,
             place: location.place,
             is_folder: url.ends_with('/'),
         })
@@ -141,6 +144,7 @@ impl SnapshotPlace {
             objects: Arc::clone(&self.objects),
             path,
             shown: self.shown.clone(),
+            name: self.name.clone(),
             place: self.place,
             is_folder: false,
         }

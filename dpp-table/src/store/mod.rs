@@ -34,6 +34,7 @@ pub(crate) struct Store {
     objects: Arc<dyn ObjectStore>,
     base: Path,
     shown: String,
+    name: String,
     place: Place,
     /// KiB that may be asked for and not have come, over all reads of the table.
     in_flight: Semaphore,
@@ -58,6 +59,7 @@ impl Store {
             objects: location.objects,
             base: location.base,
             shown: location.shown,
+            name: location.name,
             place: location.place,
             in_flight: Semaphore::new(MAX_KIB_IN_FLIGHT as usize),
         })
@@ -66,6 +68,11 @@ impl Store {
     /// The table's URL, for messages.
     pub(crate) fn url(&self) -> &str {
         &self.shown
+    }
+
+    /// The one name of the table's place.
+    pub(crate) fn place_name(&self) -> &str {
+        &self.name
     }
 
     /// Whether requests are local.

@@ -30,6 +30,8 @@ pub(crate) struct Location {
     pub(crate) place: Place,
     /// The URL for messages: without credentials, query or trailing slash.
     pub(crate) shown: String,
+    /// The one name of this place, whatever the URL looked like: `/path` or `s3://bucket/path`.
+    pub(crate) name: String,
 }
 
 /// Parses a local path, `file://` or `s3://` URL. Options concern `s3://` and go by object_store's names;
@@ -89,6 +91,7 @@ fn local(path: PathBuf, shown: &str) -> Result<Location, Error> {
         .map_err(|error| refuse(shown, error))?;
     let base = Path::from_absolute_path(&absolute).map_err(|error| refuse(shown, error))?;
     Ok(Location {
+        name: format!("/{base}"),
         objects: Arc::new(LocalFileSystem::new()),
         base,
         place: Place::Local,
@@ -115,6 +118,9 @@ fn s3(url: &Url, shown: String, options: &[StorageOption]) -> Result<Location, E
         .build()
         .map_err(|error| refuse(&shown, error_text(&error)))?;
     Ok(Location {
+        name: format!("s3://{bucket}/{base}")
+            .trim_end_matches('/')
+            .to_owned(),
         objects: Arc::new(objects),
         base,
         place: Place::Remote,

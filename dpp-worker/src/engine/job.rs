@@ -18,6 +18,7 @@ use crate::Error;
 /// A job ready to be read.
 #[derive(Debug)]
 pub(crate) struct OpenJob {
+    pub(crate) source: v1::TableSource,
     pub(crate) table: Table,
     pub(crate) program: Program,
     base_batch_rows: AtomicUsize,
@@ -30,6 +31,7 @@ pub(crate) struct OpenJob {
 impl OpenJob {
     /// Compiles the bound plan of a job on its table.
     pub(crate) fn compile(
+        source: &v1::TableSource,
         table: Table,
         plan: v1::Plan,
         registry: &Registry,
@@ -38,6 +40,7 @@ impl OpenJob {
         let row_bytes = packed_row_bytes(program.layout());
         let base_batch_rows = base_batch_rows(program.layout(), row_bytes);
         Ok(OpenJob {
+            source: source.clone(),
             table,
             program,
             base_batch_rows: base_batch_rows.into(),

@@ -7,7 +7,7 @@
 //! ```
 
 mod frames;
-mod job;
+pub(crate) mod job;
 mod picks;
 mod read;
 mod survivors;
@@ -26,7 +26,7 @@ use self::{
     picks::Picks,
     read::Read,
 };
-use crate::{ByteSize, Error, compute::Pool, memory::Memory, metrics, run_work::RunWorks};
+use crate::{ByteSize, Error, Rights, compute::Pool, memory::Memory, metrics, run_work::RunWorks};
 
 /// Serves jobs: a pure function from requests to frames, with caches that only make it faster.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ pub struct Engine {
     memory: Arc<Memory>,
     registry: Registry,
     whole_batches: Option<usize>,
+    reads: Arc<Semaphore>,
 }
 
 /// What a table holds and what a plan means on it.
@@ -66,6 +67,10 @@ pub enum ReadEvent {
 pub(crate) const FRAMES_AHEAD: usize = 2;
 const MOST_TABLES: usize = 256;
 const MOST_JOBS: usize = 1024;
+/// Reads under way or waiting for their turn, over all clients.
+const MOST_READS: usize = 65_536;
+/// Nodes of a plan: more than a table has features, times what is done with each.
+const MOST_NODES: usize = 1 << 18;
 
 impl Engine {
     /// An engine with `threads` compute threads; `None` starts one a core.
@@ -84,6 +89,7 @@ impl Engine {
             memory: Memory::new(None),
             registry: Registry::standard(),
             whole_batches: None,
+            reads: Arc::new(Semaphore::new(MOST_READS)),
         })
     }
 
@@ -143,12 +149,35 @@ impl Engine {
         source: &v1::TableSource,
         plan: Option<v1::Plan>,
     ) -> Result<Description, Error> {
-        let described = self.table(source)?.describe().await?;
-        let plan = plan
-            .map(|plan| self.bind(plan, &described.schema))
-            .transpose()?;
+        self.describe_for(&Rights::Everything, source, plan).await
+    }
+
+    /// As [`Engine::describe`], as far as `rights` go: features beyond them are not said to be there.
+    ///
+    /// # Errors
+    /// As [`Engine::describe`], and [`Error::Denied`] for tables and features that the caller may not read.
+    pub async fn describe_for(
+        &self,
+        rights: &Rights,
+        source: &v1::TableSource,
+        plan: Option<v1::Plan>,
+    ) -> Result<Description, Error> {
+        let table = self.table(source)?;
+        rights.check_table(source, &table)?;
+        let described = table.describe().await?;
+        let schema = rights.schema(&described.schema);
+        let plan = plan.map(|plan| {
+            rights.check_plan(&plan)?;
+            let bound = self.bind(plan.clone(), &schema)?;
+            if schema != described.schema {
+                let everything = self.bind(plan, &described.schema);
+                rights.check_same(everything.is_ok_and(|all| all.0 == bound.0))?;
+            }
+            Ok::<_, Error>(bound)
+        });
+        let plan = plan.transpose()?;
         Ok(Description {
-            schema: described.schema,
+            schema,
             snapshot: described.snapshot,
             plan,
         })
@@ -159,25 +188,38 @@ impl Engine {
     /// # Errors
     /// A job without table or plan, an unknown op, or a plan that was not bound.
     pub fn open_job(&self, job: &v1::Job) -> Result<String, Error> {
+        self.open_job_for(&Rights::Everything, job)
+    }
+
+    /// As [`Engine::open_job`], as far as `rights` go.
+    ///
+    /// # Errors
+    /// As [`Engine::open_job`], and [`Error::Denied`].
+    pub fn open_job_for(&self, rights: &Rights, job: &v1::Job) -> Result<String, Error> {
         let job_hash = message_hash(job);
-        if self.jobs.get(&job_hash).is_none() {
-            let source = job
-                .table
-                .as_ref()
-                .ok_or_else(|| Error::request("a job names a table"))?;
-            let plan = job
-                .plan
-                .clone()
-                .ok_or_else(|| Error::request("a job carries a plan"))?;
-            let open = OpenJob::compile(self.table(source)?, plan, &self.registry)?;
-            let open = match self.whole_batches {
-                Some(rows) => open.in_whole_batches(rows),
-                None => open,
-            };
-            self.jobs.insert(job_hash.clone(), Arc::new(open));
-            tracing::info!(job = %job_hash, table = %source.url, "job opened");
+        if let Some(known) = self.jobs.get(&job_hash) {
+            rights.check_job(&known)?;
+            return Ok(job_hash);
         }
+        let open = self.compile(rights, job)?;
+        tracing::info!(job = %job_hash, table = %open.source.url, "job opened");
+        self.jobs.insert(job_hash.clone(), Arc::new(open));
         Ok(job_hash)
+    }
+
+    fn compile(&self, rights: &Rights, job: &v1::Job) -> Result<OpenJob, Error> {
+        let (source, plan) = (job.table.as_ref(), job.plan.clone());
+        let source = source.ok_or_else(|| Error::request("a job names a table"))?;
+        let plan = plan.ok_or_else(|| Error::request("a job carries a plan"))?;
+        check_size(&plan)?;
+        let table = self.table(source)?;
+        rights.check_table(source, &table)?;
+        let open = OpenJob::compile(source, table, plan, &self.registry)?;
+        rights.check_job(&open)?;
+        Ok(match self.whole_batches {
+            Some(rows) => open.in_whole_batches(rows),
+            None => open,
+        })
     }
 
     /// Starts a read. Events arrive in order; dropping the receiver ends it.
@@ -188,20 +230,21 @@ impl Engine {
         self: &Arc<Self>,
         request: v1::ReadRequest,
     ) -> Result<mpsc::Receiver<Result<ReadEvent, Error>>, Error> {
-        self.read_for("", request)
+        self.read_for(&Rights::Everything, "", request)
     }
 
-    /// As [`Engine::read`], for one of several clients, each of which may hold a part of the memory.
+    /// As [`Engine::read`], as far as `rights` go, for one of several clients, each of which may hold a part of the memory.
     ///
     /// # Errors
-    /// As [`Engine::read`].
+    /// As [`Engine::read`], and [`Error::Denied`].
     pub fn read_for(
         self: &Arc<Self>,
+        rights: &Rights,
         client: &str,
         request: v1::ReadRequest,
     ) -> Result<mpsc::Receiver<Result<ReadEvent, Error>>, Error> {
         let frames = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
-        self.start_read(client, request, frames)
+        self.start_read(rights, client, request, frames)
     }
 
     /// As [`Engine::read`], making a frame, or the summary, only for a permit of `frames`, which it uses up.
@@ -213,11 +256,12 @@ impl Engine {
         request: v1::ReadRequest,
         frames: Arc<Semaphore>,
     ) -> Result<mpsc::Receiver<Result<ReadEvent, Error>>, Error> {
-        self.start_read("", request, frames)
+        self.start_read(&Rights::Everything, "", request, frames)
     }
 
     fn start_read(
         self: &Arc<Self>,
+        rights: &Rights,
         client: &str,
         request: v1::ReadRequest,
         frames: Arc<Semaphore>,
@@ -228,6 +272,9 @@ impl Engine {
             .ok_or_else(|| Error::UnknownJob {
                 job_hash: request.job_hash.clone(),
             })?;
+        rights.check_job(&job)?;
+        let room = self.reads.clone().try_acquire_owned();
+        let room = room.map_err(|_| Error::Busy { reads: MOST_READS })?;
         let picks = Picks::of(&request, job.base_batch_rows())?;
         let (events, receiver) = mpsc::channel(FRAMES_AHEAD);
         let (engine, turn) = (self.clone(), self.memory.queue(client));
@@ -241,6 +288,7 @@ impl Engine {
             _ = events.reserve_many(FRAMES_AHEAD).await;
             let ending = ended.map(|(summary, _admitted)| ReadEvent::Summary(summary));
             _ = events.send(ending).await;
+            drop(room);
         });
         Ok(receiver)
     }
@@ -256,8 +304,19 @@ impl Engine {
     }
 
     fn bind(&self, plan: v1::Plan, schema: &v1::Schema) -> Result<(v1::Plan, Arc<Layout>), Error> {
+        check_size(&plan)?;
         let bound = Plan::from_proto(plan)?.bind_with(schema, &self.registry)?;
         let program = Program::compile_with(&bound, &self.registry)?;
         Ok((bound.to_proto(), program.layout().clone()))
+    }
+}
+
+/// A plan that would keep the worker busy with itself.
+fn check_size(plan: &v1::Plan) -> Result<(), Error> {
+    match plan.nodes.len() {
+        0..=MOST_NODES => Ok(()),
+        nodes => Err(Error::request(format!(
+            "a plan of {nodes} nodes is larger than a worker takes, {MOST_NODES}"
+        ))),
     }
 }

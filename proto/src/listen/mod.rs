@@ -3,7 +3,10 @@
 //! An [`Address`] is parsed once; binding refuses what others could reach unprotected; [`serve`] runs a
 //! router until a signal, then lets it drain.
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+mod address;
+mod error;
+
+use std::{io, path::PathBuf, time::Duration};
 
 use tokio::{
     net::{TcpListener, UnixListener, lookup_host},
@@ -12,20 +15,12 @@ use tokio::{
 };
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{
-    Endpoint, Server,
+    Server,
     server::{Router, TcpIncoming},
 };
 
-use crate::{Fault, Faulty, tls};
-
-/// Where a service listens or is reached: `host:port` or `unix:/path`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Address {
-    /// Over TCP, as `host:port`.
-    Tcp(String),
-    /// Over a Unix socket of the same machine.
-    Unix(PathBuf),
-}
+pub use self::{address::Address, error::Error};
+use crate::{access::Gate, tls};
 
 /// A bound listener, not yet serving.
 #[derive(Debug)]
@@ -36,114 +31,6 @@ pub enum Listener {
     Tls(TcpListener, tls::Service),
     /// Over a Unix socket; its file is removed when serving ends.
     Unix(UnixListener, PathBuf),
-}
-
-/// Why a service can't listen, or stopped.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Neither `host:port` nor `unix:/path`.
-    #[error("{address:?} is no address: give host:port or unix:/path")]
-    Address {
-        /// As given.
-        address: String,
-    },
-    /// A listener that others could reach, without protection.
-    #[error(
-        "{listen} is reachable from other machines and this service lets everybody in: listen on 127.0.0.1, let in only \
-         callers with a certificate (--tls-cert, --tls-key, --tls-client-ca), or accept that with --insecure"
-    )]
-    Exposed {
-        /// As resolved.
-        listen: SocketAddr,
-    },
-    /// The address can't be bound.
-    #[error("can't listen on {address}")]
-    Bind {
-        /// As given.
-        address: Address,
-        /// From the system.
-        source: io::Error,
-    },
-    /// The signal handlers can't be installed.
-    #[error("can't wait for signals")]
-    Signals {
-        /// From the system.
-        source: io::Error,
-    },
-    /// A file of a certificate or key can't be read.
-    #[error("can't read {}", path.display())]
-    TlsFile {
-        /// As given.
-        path: PathBuf,
-        /// From the system.
-        source: io::Error,
-    },
-    /// A certificate without a key, or a key without a certificate.
-    #[error("a certificate and its key go together: give --tls-cert and --tls-key, or neither")]
-    Identity,
-    /// Certificates or keys that can't be used.
-    #[error("the TLS certificates or keys can't be used: give PEM files")]
-    Tls {
-        /// From TLS.
-        source: tonic::transport::Error,
-    },
-    /// The server stopped by itself.
-    #[error("the service stopped serving")]
-    Serve {
-        /// From the transport.
-        source: tonic::transport::Error,
-    },
-}
-
-impl FromStr for Address {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Address, Error> {
-        let wrong = || Error::Address {
-            address: text.to_owned(),
-        };
-        if let Some(path) = text.strip_prefix("unix:") {
-            let path = PathBuf::from(path);
-            return if path.is_absolute() {
-                Ok(Address::Unix(path))
-            } else {
-                Err(wrong())
-            };
-        }
-        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-        let host_ok = !host.is_empty() && !host.contains(['/', ',', ' ']);
-        if host_ok && port.parse::<u16>().is_ok() {
-            Ok(Address::Tcp(text.to_owned()))
-        } else {
-            Err(wrong())
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(address) => f.write_str(address),
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl Address {
-    /// How a client connects to it.
-    ///
-    /// # Errors
-    /// [`Error::Address`] when it makes no URI.
-    pub fn endpoint(&self) -> Result<Endpoint, Error> {
-        let uri = match self {
-            Address::Tcp(address) => format!("http://{address}"),
-            Address::Unix(path) => format!("unix:{}", path.display()),
-        };
-        Endpoint::from_shared(uri).map_err(|_| Error::Address {
-            address: self.to_string(),
-        })
-    }
 }
 
 impl Listener {
@@ -184,8 +71,8 @@ impl Listener {
         }
     }
 
-    /// As [`Listener::bind`], by TLS over TCP if there is a certificate. Beyond loopback without `insecure` if callers must
-    /// show who they are.
+    /// As [`Listener::bind`], by TLS over TCP if there is a certificate. Beyond loopback without `insecure` if moreover `gate`
+    /// asks callers for tokens.
     ///
     /// # Errors
     /// As [`Listener::bind`].
@@ -193,9 +80,10 @@ impl Listener {
         address: &Address,
         insecure: bool,
         tls: Option<tls::Service>,
+        gate: &Gate,
     ) -> Result<Listener, Error> {
-        let knows_callers = tls.as_ref().is_some_and(tls::Service::knows_callers);
-        let bound = Listener::bind(address, insecure || knows_callers).await?;
+        let is_guarded = tls.is_some() && gate.asks_for_tokens();
+        let bound = Listener::bind(address, insecure || is_guarded).await?;
         Ok(match (bound, tls) {
             (Listener::Tcp(listener), Some(tls)) => Listener::Tls(listener, tls),
             (bound, _) => bound,
@@ -313,47 +201,9 @@ pub fn signalled() -> Result<impl Future<Output = ()>, Error> {
     })
 }
 
-impl Faulty for Error {
-    fn fault(&self) -> Fault {
-        match self {
-            Error::Address { .. }
-            | Error::Exposed { .. }
-            | Error::TlsFile { .. }
-            | Error::Identity
-            | Error::Tls { .. } => Fault::Invalid,
-            Error::Bind { .. } => Fault::Unavailable,
-            Error::Signals { .. } | Error::Serve { .. } => Fault::Internal,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_read_and_written() {
-        for text in [
-            "localhost:7401",
-            "127.0.0.1:0",
-            "[::1]:80",
-            "unix:/run/dpp.sock",
-        ] {
-            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
-        }
-        for text in [
-            "",
-            "host",
-            ":1",
-            "host:http",
-            "host:70000",
-            "unix:relative",
-            "http://a:1",
-            "a:1,b:2",
-        ] {
-            assert!(text.parse::<Address>().is_err(), "{text}");
-        }
-    }
 
     #[tokio::test]
     async fn exposure_is_refused_unless_meant() {
