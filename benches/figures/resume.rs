@@ -8,7 +8,7 @@ use dpp_client::{BatchRows, Error, Loader, Place, Settings, State};
 use dpp_proto::v1;
 use serde::Serialize;
 
-use crate::{machine::Machine, rows::read_plan};
+use crate::{failed, machine::Machine, rows::read_plan};
 
 /// What is measured.
 #[derive(Args)]
@@ -93,7 +93,8 @@ async fn compare(arguments: &Arguments, plan: &v1::Plan, lanes: u64) -> Result<L
 
 /// The state after half of an epoch's steps, and the rows taken until then.
 async fn middle(mut loader: Loader) -> Result<(State, u64), Error> {
-    let steps = loader.num_steps() / 2;
+    let steps = loader.num_steps();
+    let steps = steps.ok_or_else(|| failed("where a row filter's middle is, is not known"))? / 2;
     let mut batches = loader.start_epoch();
     let mut rows = 0;
     for _ in 0..steps {
