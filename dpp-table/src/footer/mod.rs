@@ -34,8 +34,7 @@ use crate::footer::page_index::PageIndex;
 use crate::footer::statistics::ColumnBounds;
 use crate::read::fetch::ReadCounters;
 use crate::snapshot::discover::ListedFile;
-use crate::store::url::Place;
-use crate::store::{Store, Tail};
+use crate::store::{END_BYTES, Store, Tail};
 
 /// A decoded footer and the version of the file it belongs to.
 pub(crate) struct Footer {
@@ -71,8 +70,7 @@ pub(crate) async fn load(
     let store = &files.store;
     let name = store.name(path);
     let expected = files.footer_bytes.load(Ordering::Relaxed);
-    let tail_bytes = tail_bytes(store.place()).max(expected);
-    let tail = store.read_tail(path, size_bytes, tail_bytes).await?;
+    let tail = tail(store, path, size_bytes, expected).await?;
     let mut io = ReadCounters::request(tail.bytes.len() as u64);
     let (length, encrypted) = footer_bytes(&name, &tail)?;
     let like_this = length.min(MAX_EXPECTED_BYTES);
@@ -236,6 +234,21 @@ impl Footer {
     }
 }
 
+/// The file's end with its footer, or what of it fits into as many bytes as footers are `expected` to have.
+async fn tail(
+    store: &Store,
+    path: &str,
+    size_bytes: u64,
+    expected_bytes: u64,
+) -> Result<Tail, Error> {
+    let length = |end: &[u8; TAIL_BYTES]| {
+        let end = FooterTail::try_new(end).ok()?;
+        Some(end.metadata_length() as u64 + TAIL_BYTES as u64)
+    };
+    let tail_bytes = expected_bytes.max(REMOTE_TAIL_BYTES);
+    store.read_tail(path, size_bytes, tail_bytes, length).await
+}
+
 /// Length of the stored footer, from the file's last eight bytes, and whether it is encrypted.
 fn footer_bytes(name: &str, tail: &Tail) -> Result<(u64, bool), Error> {
     let Some(end) = tail.bytes.last_chunk::<TAIL_BYTES>() else {
@@ -378,15 +391,9 @@ pub(crate) fn options() -> ParquetMetaDataOptions {
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
 }
 
-/// Enough for the footer of a few hundred columns; a longer one costs a second request, dear only when remote.
-fn tail_bytes(place: Place) -> u64 {
-    match place {
-        Place::Local => 64 << 10,
-        Place::Remote => 128 << 10,
-    }
-}
-
-pub(crate) const TAIL_BYTES: usize = 8;
+/// Enough for the footer of some six hundred columns; a longer one costs a second request.
+const REMOTE_TAIL_BYTES: u64 = 128 << 10;
+pub(crate) const TAIL_BYTES: usize = END_BYTES;
 /// A footer that is longer takes a second request, whatever the last one took.
 const MAX_EXPECTED_BYTES: u64 = 8 << 20;
 /// A decoded footer, statistics left out, takes three to four times its stored bytes; asking the Parquet crate how much

@@ -11,7 +11,7 @@ use parquet::file::metadata::{
 use parquet::file::statistics::Statistics;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Footer, TAIL_BYTES, blocking, footer_bytes, options, stored_footer, tail_bytes};
+use super::{Footer, TAIL_BYTES, blocking, footer_bytes, options, stored_footer, tail};
 use crate::error::Error;
 use crate::files::Files;
 use crate::read::fetch::{PieceRequest, ReadCounters, known_footer};
@@ -103,9 +103,7 @@ async fn read(
     let store = &files.store;
     let name = store.name(path);
     let size = footer.file_size_bytes;
-    let tail = store
-        .read_tail(path, size, tail_bytes(store.place()))
-        .await?;
+    let tail = tail(store, path, size, 0).await?;
     *io += ReadCounters::request(tail.bytes.len() as u64);
     let (length, _) = footer_bytes(&name, &tail)?;
     let stored = stored_footer(store, path, &tail, length, io).await?;

@@ -11,6 +11,7 @@ pub(crate) mod url;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::slice;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -119,7 +120,8 @@ impl Store {
         }
     }
 
-    /// The last `tail_bytes` of a file, or all of it when it is shorter.
+    /// The end of a file: the last `tail_bytes` of it, or all of it when it is shorter. A local file is open anyway, so there
+    /// its last bytes are read first and then as many as `length` makes of them, if the file has so many.
     ///
     /// `size_bytes` is what a listing said: knowing it, a plain range is asked for, which every store understands; a
     /// suffix is not known to all. A file that has another size by now is asked again.
@@ -128,8 +130,12 @@ impl Store {
         relative: &str,
         size_bytes: u64,
         tail_bytes: u64,
+        length: fn(&[u8; END_BYTES]) -> Option<u64>,
     ) -> Result<Tail, Error> {
         let location = self.location(relative)?;
+        if self.place == Place::Local {
+            return self.local_tail(relative, &location, length).await;
+        }
         let tail = self.tail_of(&location, size_bytes, tail_bytes).await;
         let answered = match tail {
             Ok(tail) if tail.file_size_bytes == size_bytes => Ok(tail),
@@ -142,6 +148,33 @@ impl Store {
             },
         };
         answered.map_err(|error| Error::storage(&self.name(relative), error))
+    }
+
+    async fn local_tail(
+        &self,
+        relative: &str,
+        location: &Path,
+        length: fn(&[u8; END_BYTES]) -> Option<u64>,
+    ) -> Result<Tail, Error> {
+        let name = self.name(relative);
+        let (file, meta) = self
+            .open_local(&name, location, GetOptions::default())
+            .await?;
+        let size = meta.size;
+        let read = move || {
+            let end = size.saturating_sub(END_BYTES as u64)..size;
+            let end = read_ranges(&file, slice::from_ref(&end))?.remove(0);
+            let length = end.last_chunk().and_then(length);
+            let Some(length) = length.filter(|length| *length <= size) else {
+                return Ok(end);
+            };
+            Ok(read_ranges(&file, slice::from_ref(&(size - length..size)))?.remove(0))
+        };
+        Ok(Tail {
+            bytes: reading(name, read).await?,
+            file_size_bytes: size,
+            etag: meta.e_tag,
+        })
     }
 
     async fn tail_of(
@@ -199,26 +232,24 @@ impl Store {
         options: GetOptions,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, Error> {
-        let answer = self.objects.get_opts(location, options).await;
-        let answer = answer.map_err(|error| Error::storage(&name, error))?;
-        let GetResultPayload::File(file, _) = answer.payload else {
-            return Err(Error::Internal {
-                path: name,
-                reason: "the local store answered without a file".to_owned(),
-            });
-        };
+        let (file, _) = self.open_local(&name, location, options).await?;
         let ranges = ranges.to_vec();
-        let named = name.clone();
-        let read = tokio::task::spawn_blocking(move || read_ranges(file, &ranges)).await;
-        match read {
-            Ok(Ok(buffers)) => Ok(buffers),
-            Ok(Err(source)) => Err(Error::Io {
-                path: named,
-                source,
-            }),
-            Err(error) => Err(Error::Internal {
-                path: name,
-                reason: error.to_string(),
+        reading(name, move || read_ranges(&file, &ranges)).await
+    }
+
+    async fn open_local(
+        &self,
+        name: &str,
+        location: &Path,
+        options: GetOptions,
+    ) -> Result<(File, ObjectMeta), Error> {
+        let answer = self.objects.get_opts(location, options).await;
+        let answer = answer.map_err(|error| Error::storage(name, error))?;
+        match answer.payload {
+            GetResultPayload::File(file, _) => Ok((file, answer.meta)),
+            GetResultPayload::Stream(_) => Err(Error::Internal {
+                path: name.to_owned(),
+                reason: "the local store answered without a file".to_owned(),
             }),
         }
     }
@@ -326,7 +357,22 @@ async fn collect(answer: GetResult, length: u64) -> Result<Bytes, object_store::
     Ok(buffer.into_bytes())
 }
 
-fn read_ranges(mut file: File, ranges: &[Range<u64>]) -> std::io::Result<Vec<Bytes>> {
+/// Runs `read` where waiting for a disk is allowed.
+async fn reading<T: Send + 'static>(
+    name: String,
+    read: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(source)) => Err(Error::Io { path: name, source }),
+        Err(error) => Err(Error::Internal {
+            path: name,
+            reason: error.to_string(),
+        }),
+    }
+}
+
+fn read_ranges(mut file: &File, ranges: &[Range<u64>]) -> std::io::Result<Vec<Bytes>> {
     let read = |range: &Range<u64>| {
         let length = usize::try_from(range.end - range.start).map_err(std::io::Error::other)?;
         let mut buffer = pool::take(length);
@@ -338,6 +384,8 @@ fn read_ranges(mut file: File, ranges: &[Range<u64>]) -> std::io::Result<Vec<Byt
     ranges.iter().map(read).collect()
 }
 
+/// Enough of a file's end to tell how long its footer is.
+pub(crate) const END_BYTES: usize = 8;
 /// Some hundred bytes per column, of which a file has at most 32,767.
 const MAX_KEY_MATERIAL_BYTES: u64 = 64 << 20;
 /// Requests of one piece at a time, each at most `CoalesceSettings::max_request_bytes`. At 20 ms a request and 1 GB/s,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::support::{Folder, feature, read, read_counted, some, vector_feature};
+use crate::support::{Folder, feature, read, read_counted, some, vector_feature, whole};
 use arrow::array::*;
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Float32Type, Int8Type, Int32Type, Int64Type, Schema};
@@ -405,4 +405,21 @@ async fn a_piece_of_a_large_row_group_reads_its_own_pages() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_local_footer_takes_one_request_however_long_it_is() {
+    let folder = Folder::new();
+    let names: Vec<String> = (0..1000).map(|i| format!("feature_{i}")).collect();
+    let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let columns = names.iter().map(|name| (&**name, Arc::clone(&column)));
+    folder.write_columns("wide.parquet", columns.collect());
+    let stored = std::fs::read(folder.path("wide.parquet")).unwrap();
+    let end = stored[stored.len() - 8..][..4].try_into().unwrap();
+    let footer_bytes = u64::from(u32::from_le_bytes(end)) + 8;
+    let file = folder.table().describe().await.unwrap().snapshot.files()[0].clone();
+    // a table that knows of no footer yet
+    let request = whole(&file, &[feature("feature_7", Kind::Int)]);
+    let (_, io) = folder.table().size(&request).await.unwrap();
+    assert_eq!((io.requests, io.read_bytes), (1, footer_bytes));
 }
