@@ -1,26 +1,28 @@
 //! Map layout against flattened, through a real S3 server: the same rows, the same features chosen at random, the same
 //! tensors. Beside them pyarrow and numpy on the map table, in the same interleaved run.
+//!
+//! CPU is of the process that reads, the server's not counted. Row groups are of a warehouse's size: by default a flattened one
+//! takes about 128 MB, as Parquet's Java writer and `dpp table rewrite` make them; the format's own documentation advises 512 MB
+//! to 1 GB. `row_group_bytes` says how many.
 
 use std::{
     collections::HashSet,
     fs::File,
-    ops::Range,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
-    time::Instant,
 };
 
 use clap::Args;
 use dpp_client::{BatchRows, Error, Loader, Place, Settings};
 use dpp_ops::Plan;
 use dpp_proto::{Fault, shuffle::mix, v1};
-use dpp_table::{CoalesceSettings, PieceRequest, ReadCounters, Table, TableOptions};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
+    gaps::{self, Gaps},
     machine::{Machine, cpu_time},
     rows::drain,
     s3::Server,
@@ -30,8 +32,11 @@ use crate::{
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Rows of both tables
-    #[arg(long, default_value_t = 8192)]
+    #[arg(long, default_value_t = 24_576)]
     rows: u64,
+    /// Rows of a row group
+    #[arg(long, default_value_t = 12_288)]
+    row_group_rows: u64,
     /// Dense features
     #[arg(long, default_value_t = 600)]
     dense: u64,
@@ -59,21 +64,12 @@ pub(crate) struct Arguments {
 struct Line {
     figure: &'static str,
     rows: u64,
+    /// Stored bytes of a flattened row group, mean.
+    row_group_bytes: u64,
     shares: Vec<Share>,
-    /// Fetching the middle share from the flattened table, by largest gap read through; the last is our own choice.
-    gaps: Vec<Gap>,
+    /// Fetching the middle share from the flattened table, decoding nothing.
+    gaps: Gaps,
     machine: Machine,
-}
-
-/// What one setting of coalescing costs.
-#[derive(Serialize)]
-struct Gap {
-    max_gap_bytes: Option<u64>,
-    requests: u64,
-    read_bytes: u64,
-    wanted_bytes: u64,
-    cpu_ms: f64,
-    wall_ms: f64,
 }
 
 /// What one share of the features costs.
@@ -105,28 +101,37 @@ struct Side {
 /// Measures every share and returns the figure as JSON.
 pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
     let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
-    let bucket = folder.path().join("bucket");
-    for layout in ["flat", "map"] {
-        synth(&arguments, &bucket.join(layout), layout)?;
-    }
-    let server = Server::start(&arguments.server, folder.path())
+    let server = Server::start(&arguments.server, &folder.path().join("served"))
         .map_err(|error| failed(format!("{}: {error}", arguments.server.display())))?;
+    for layout in ["flat", "map"] {
+        let made = folder.path().join(layout);
+        synth(&arguments, &made, layout)?;
+        server.put(&made, layout).await.map_err(failed)?;
+    }
+    let flat = folder.path().join("flat");
     if arguments.python.is_none() {
         eprintln!("NOT MEASURED: pyarrow on the map table; give --python");
     }
     let mut shares = Vec::new();
     for percent in &arguments.shares {
-        shares.push(share(&arguments, &server, &bucket, *percent).await?);
+        shares.push(share(&arguments, &server, &flat, *percent).await?);
     }
     let percent = arguments.shares[arguments.shares.len() / 2];
     let chosen = Chosen::new(&arguments, percent);
-    let mut gaps = Vec::new();
-    for gap in GAPS {
-        gaps.push(fetched(&server, &chosen, gap, arguments.rounds).await?);
-    }
+    let gaps = Gaps {
+        s3: gaps::measure(
+            &table(&server, "flat"),
+            &chosen.features(),
+            arguments.rounds,
+        )
+        .await?,
+        local: gaps::measure(&local(&flat), &chosen.features(), arguments.rounds).await?,
+    };
     let line = Line {
         figure: "flatten",
         rows: arguments.rows,
+        row_group_bytes: stored_bytes(&flat, &chosen)?.1
+            / arguments.rows.div_ceil(arguments.row_group_rows),
         shares,
         gaps,
         machine: Machine::here(),
@@ -137,11 +142,11 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
 async fn share(
     arguments: &Arguments,
     server: &Server,
-    bucket: &Path,
+    stored: &Path,
     percent: u64,
 ) -> Result<Share, Error> {
     let chosen = Chosen::new(arguments, percent);
-    let (feature_bytes, all_bytes) = stored_bytes(&bucket.join("flat"), &chosen)?;
+    let (feature_bytes, all_bytes) = stored_bytes(stored, &chosen)?;
     let (mut flat, mut map, mut pyarrow) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..arguments.rounds {
         flat.push(ours(server, "flat", chosen.plan(column)?, arguments.rows).await?);
@@ -257,13 +262,24 @@ fn entry(sort: Sort, number: u64) -> String {
     }
 }
 
-/// One epoch of our loader, after it was opened.
-async fn ours(server: &Server, layout: &str, plan: v1::Plan, rows: u64) -> Result<Side, Error> {
-    let table = v1::TableSource {
+fn table(server: &Server, layout: &str) -> v1::TableSource {
+    v1::TableSource {
         url: format!("s3://bucket/{layout}"),
         storage: server.options(),
         ..Default::default()
-    };
+    }
+}
+
+fn local(folder: &Path) -> v1::TableSource {
+    v1::TableSource {
+        url: folder.display().to_string(),
+        ..Default::default()
+    }
+}
+
+/// One epoch of our loader, after it was opened.
+async fn ours(server: &Server, layout: &str, plan: v1::Plan, rows: u64) -> Result<Side, Error> {
+    let table = table(server, layout);
     let settings = Settings {
         batch: BatchRows::PerRank(BATCH_ROWS),
         ..Settings::default()
@@ -284,70 +300,6 @@ async fn ours(server: &Server, layout: &str, plan: v1::Plan, rows: u64) -> Resul
         n_ids: sums.n_ids,
         sum_dense: sums.sum_dense,
     })
-}
-
-/// Fetches every piece of the flattened table, decoding nothing.
-async fn fetched(
-    server: &Server,
-    chosen: &Chosen,
-    max_gap_bytes: Option<u64>,
-    rounds: usize,
-) -> Result<Gap, Error> {
-    let mut options = TableOptions::default();
-    options.coalesce = max_gap_bytes.map(|max_gap_bytes| CoalesceSettings {
-        max_gap_bytes,
-        ..CoalesceSettings::OBJECT_STORE
-    });
-    let source = v1::TableSource {
-        url: "s3://bucket/flat".to_owned(),
-        storage: server.options(),
-        ..Default::default()
-    };
-    let table = Table::open_with(&source, options).map_err(|error| failed(&error))?;
-    let files = table.describe().await.map_err(|error| failed(&error))?;
-    let mut best: Option<Gap> = None;
-    for _ in 0..rounds {
-        let (cpu, wall, mut io) = (cpu_time(), Instant::now(), ReadCounters::default());
-        for file in files.snapshot.files() {
-            for rows in groups(file) {
-                let request = PieceRequest {
-                    rows,
-                    file: file.clone(),
-                    selection: Vec::new(),
-                    features: chosen.features(),
-                    batch_rows: 1024,
-                };
-                io += table
-                    .fetch(request)
-                    .await
-                    .map_err(|error| failed(&error))?
-                    .io();
-            }
-        }
-        let cpu_ms = (cpu_time() - cpu).as_secs_f64() * 1e3;
-        if best.as_ref().is_none_or(|best| cpu_ms < best.cpu_ms) {
-            best = Some(Gap {
-                max_gap_bytes,
-                requests: io.requests,
-                read_bytes: io.read_bytes,
-                wanted_bytes: io.wanted_bytes,
-                cpu_ms,
-                wall_ms: wall.elapsed().as_secs_f64() * 1e3,
-            });
-        }
-    }
-    best.ok_or_else(|| failed("no rounds"))
-}
-
-/// Rows of every row group of a file.
-fn groups(file: &v1::SnapshotFile) -> Vec<Range<u64>> {
-    let mut first = 0;
-    let group = |rows: &u64| {
-        let group = first..first + rows;
-        first = group.end;
-        group
-    };
-    file.row_group_rows.iter().map(group).collect()
 }
 
 /// The same in Python, a process a round; it measures itself after its imports.
@@ -391,8 +343,8 @@ fn synth(arguments: &Arguments, destination: &Path, layout: &str) -> Result<(), 
     let (rows, dense, sparse) = (arguments.rows, arguments.dense, arguments.sparse);
     let line = format!(
         "dpp table synth {destination} --preset w2 --files 2 --rows {rows} --dense {dense} --sparse {sparse} \
-         --layout {layout} --seed {} --json",
-        arguments.seed
+         --layout {layout} --row-group-rows {} --seed {} --json",
+        arguments.row_group_rows, arguments.seed
     );
     match dpp_cli::main(line.split_whitespace().map(Into::into).collect()) {
         0 => Ok(()),
@@ -436,12 +388,3 @@ fn failed(error: impl ToString) -> Error {
 }
 
 const BATCH_ROWS: u64 = 1024;
-const GAPS: [Option<u64>; 7] = [
-    Some(0),
-    Some(16 << 10),
-    Some(64 << 10),
-    Some(256 << 10),
-    Some(1 << 20),
-    Some(4 << 20),
-    None,
-];

@@ -7,6 +7,7 @@
 
 mod autoscale;
 mod flatten;
+mod gaps;
 mod machine;
 mod rebatch;
 mod reorder;

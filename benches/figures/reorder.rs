@@ -17,8 +17,8 @@ use clap::Args;
 use dpp_client::Error;
 use dpp_proto::{Fault, fault::message_with_causes, v1};
 use dpp_table::{
-    CoalesceSettings, PieceRequest, RewriteSettings, Table, TableOptions, coalesce, order_by_usage,
-    rewrite,
+    CoalesceSettings, PieceRequest, RewriteSettings, Table, TableOptions, WriteSettings, coalesce,
+    order_by_usage, rewrite,
 };
 use parquet::{
     arrow::ArrowWriter,
@@ -40,8 +40,8 @@ pub(crate) struct Arguments {
     /// Columns of the table; a third of them are id lists
     #[arg(long, value_name = "N", default_value_t = 2000)]
     features: usize,
-    /// Rows of the table, one row group
-    #[arg(long, value_name = "N", default_value_t = 4096)]
+    /// Rows of the table: by default one row group, as large as the rewriter makes them
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
     rows: usize,
     /// Runs to learn the order from, and as many others to measure
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -74,6 +74,7 @@ struct Figure {
     by_usage: Side,
     bytes_ratio: f64,
     service_time_ratio: f64,
+    busy_time_ratio: f64,
     machine: Machine,
 }
 
@@ -91,7 +92,7 @@ struct Side {
 /// Writes both tables, reads the plans, and returns the figure.
 pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
     let folder = tempfile::tempdir().map_err(failed)?;
-    let tables = folder.path().join("bucket");
+    let tables = folder.path().join("made");
     let names: Vec<String> = (0..arguments.features)
         .map(|i| format!("f_{i:05}"))
         .collect();
@@ -106,6 +107,10 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
     for (to, order) in [("stored", Vec::new()), ("by_usage", order)] {
         let settings = RewriteSettings {
             order,
+            write: WriteSettings {
+                memory_bytes: WRITE_MEMORY_BYTES,
+                ..WriteSettings::default()
+            },
             ..RewriteSettings::default()
         };
         let source = Table::open(&local(&tables.join("source"))).map_err(failed)?;
@@ -114,7 +119,10 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
             .await
             .map_err(failed)?;
     }
-    let server = Server::start(&arguments.s3, folder.path()).map_err(failed)?;
+    let server = Server::start(&arguments.s3, &folder.path().join("served")).map_err(failed)?;
+    for name in ["stored", "by_usage"] {
+        server.put(&tables.join(name), name).await.map_err(failed)?;
+    }
     let upstream = server.endpoint().trim_start_matches("http://").to_owned();
     let store = SlowStore::start(upstream, arguments.slowness)
         .await
@@ -141,6 +149,7 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
         wanted_share: stored.wanted_bytes as f64 / measured.len() as f64 / whole as f64,
         bytes_ratio: by_usage.served.bytes as f64 / stored.served.bytes as f64,
         service_time_ratio: by_usage.served.service_seconds / stored.served.service_seconds,
+        busy_time_ratio: by_usage.served.busy_seconds / stored.served.busy_seconds,
         stored,
         by_usage,
         machine: Machine::here(),
@@ -293,18 +302,19 @@ impl Figure {
     fn table(&self) -> String {
         let row = |name: &str, side: &Side| {
             format!(
-                "{name:<14} {:>10} {:>9} {:>10.1} {:>9.2}x {:>12.2}\n",
+                "{name:<14} {:>10} {:>9} {:>10.1} {:>9.2}x {:>12.2} {:>9.2}\n",
                 side.max_gap_bytes,
                 side.served.requests,
                 side.served.bytes as f64 / 1e6,
                 side.over_read,
                 side.served.service_seconds,
+                side.served.busy_seconds,
             )
         };
         format!(
             "{} plans over {} features, {:.1} % of the bytes each; {} ms a request, {} MB/s\n\
-             {:<14} {:>10} {:>9} {:>10} {:>10} {:>12}\n{}{}\
-             by usage / stored: {:.3} of the bytes, {:.3} of the service time",
+             {:<14} {:>10} {:>9} {:>10} {:>10} {:>12} {:>9}\n{}{}\
+             by usage / stored: {:.3} of the bytes, {:.3} of the service time ({:.3} by the clock)",
             self.plans_measured,
             self.features,
             100.0 * self.wanted_share,
@@ -316,10 +326,12 @@ impl Figure {
             "MB read",
             "over-read",
             "service s",
+            "by clock",
             row("stored", &self.stored),
             row("by usage", &self.by_usage),
             self.bytes_ratio,
             self.service_time_ratio,
+            self.busy_time_ratio,
         )
     }
 }
@@ -349,3 +361,6 @@ fn failed(error: impl Into<Box<dyn std::error::Error>>) -> Error {
         message: message_with_causes(&*error.into()),
     }
 }
+
+/// Enough for row groups as large as the rewriter makes them by itself, of thousands of columns.
+const WRITE_MEMORY_BYTES: u64 = 4 << 30;

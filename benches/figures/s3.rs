@@ -1,7 +1,7 @@
 //! A real S3 server over a folder, on loopback, for the time of a figure.
 
 use std::{
-    io,
+    fs, io,
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
@@ -9,6 +9,7 @@ use std::{
 };
 
 use dpp_proto::v1::StorageOption;
+use object_store::{ObjectStoreExt as _, aws::AmazonS3Builder, path::Path as Key};
 
 /// The server. Buckets are folders of its folder.
 pub(crate) struct Server {
@@ -17,8 +18,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `program` (s3s-fs) and waits until it answers.
+    /// Starts `program` (s3s-fs) over an empty bucket and waits until it answers.
     pub(crate) fn start(program: &Path, folder: &Path) -> io::Result<Server> {
+        fs::create_dir_all(folder.join(BUCKET))?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let process = Command::new(program)
             .args(["--host", "127.0.0.1", "--port", &port.to_string()])
@@ -39,6 +41,27 @@ impl Server {
 
     pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Puts the files of a folder into the bucket, as `table/…`, and returns the table's URL.
+    ///
+    /// Through the server, because s3s-fs keeps the entity tags of files that it wrote itself. Of others it makes the tag anew
+    /// for every request, from the whole file: reading a range then takes as long as reading everything.
+    pub(crate) async fn put(&self, folder: &Path, table: &str) -> io::Result<String> {
+        let bucket = AmazonS3Builder::new()
+            .with_endpoint(self.endpoint())
+            .with_allow_http(true)
+            .with_region("us-east-1")
+            .with_skip_signature(true)
+            .with_bucket_name(BUCKET)
+            .build()?;
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let key = Key::from(format!("{table}/{name}"));
+            bucket.put(&key, fs::read(&path)?.into()).await?;
+        }
+        Ok(format!("s3://{BUCKET}/{table}"))
     }
 
     /// Storage options that reach it.
@@ -66,4 +89,5 @@ impl Drop for Server {
     }
 }
 
+const BUCKET: &str = "bucket";
 const START: Duration = Duration::from_secs(20);

@@ -1,7 +1,9 @@
 //! A store that is as slow as asked: a proxy in front of an S3 server that serves one request at a time.
 //!
-//! Each request takes `request_time` and then its bytes at `bytes_per_second`, as of one disk or one throttled prefix, and
-//! the time between its arrival at the device and its last byte is counted: *service time*. Waiting in line is not.
+//! Each request takes `request_ms` and then its bytes at `bandwidth_mb`, as of one disk or one throttled prefix, and is answered
+//! no sooner. *Service time* is what requests took of that device by this rule, requests and bytes counted as they pass: not
+//! waiting in line, and not what the server behind takes until its answer begins, which has the reader's own disk and
+//! processors here. `busy_seconds` is the same by the clock, with the late timers of a busy machine.
 //! HTTP/1.1 is passed on as it is, so signatures stay valid; requests and bodies are delimited, not understood.
 
 use std::{
@@ -45,6 +47,7 @@ pub(crate) struct Served {
     /// Bytes of bodies sent to clients.
     pub(crate) bytes: u64,
     pub(crate) service_seconds: f64,
+    pub(crate) busy_seconds: f64,
 }
 
 /// A running proxy; it ends when dropped.
@@ -60,7 +63,7 @@ struct Device {
     busy: Mutex<()>,
     requests: AtomicU64,
     bytes: AtomicU64,
-    nanoseconds: AtomicU64,
+    busy_nanoseconds: AtomicU64,
 }
 
 impl Slowness {
@@ -80,7 +83,7 @@ impl SlowStore {
             busy: Mutex::new(()),
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            nanoseconds: AtomicU64::new(0),
+            busy_nanoseconds: AtomicU64::new(0),
         });
         let shared = Arc::clone(&device);
         let accepting = tokio::spawn(async move {
@@ -105,10 +108,13 @@ impl SlowStore {
     /// All that was served so far.
     pub(crate) fn served(&self) -> Served {
         let device = &self.device;
+        let requests = device.requests.load(Ordering::Relaxed);
+        let bytes = device.bytes.load(Ordering::Relaxed);
         Served {
-            requests: device.requests.load(Ordering::Relaxed),
-            bytes: device.bytes.load(Ordering::Relaxed),
-            service_seconds: device.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9,
+            requests,
+            bytes,
+            service_seconds: device.slowness.seconds(requests, bytes),
+            busy_seconds: device.busy_nanoseconds.load(Ordering::Relaxed) as f64 / 1e9,
         }
     }
 }
@@ -127,6 +133,7 @@ impl std::ops::Sub for Served {
             requests: self.requests - before.requests,
             bytes: self.bytes - before.bytes,
             service_seconds: self.service_seconds - before.service_seconds,
+            busy_seconds: self.busy_seconds - before.busy_seconds,
         }
     }
 }
@@ -153,9 +160,6 @@ async fn serve(client: TcpStream, upstream: &str, device: &Device) -> io::Result
     let mut client = Peer::new(client)?;
     let mut store = Peer::new(TcpStream::connect(upstream).await?)?;
     while let Some(request) = Head::read(&mut client.from).await? {
-        let _one_at_a_time = device.busy.lock().await;
-        let started = Instant::now();
-        tokio::time::sleep(Duration::from_secs_f64(device.slowness.request_ms / 1e3)).await;
         store.to.write_all(&request.bytes).await?;
         request
             .body()
@@ -164,6 +168,9 @@ async fn serve(client: TcpStream, upstream: &str, device: &Device) -> io::Result
         let Some(answer) = Head::read(&mut store.from).await? else {
             return Ok(());
         };
+        let _one_at_a_time = device.busy.lock().await;
+        let started = Instant::now();
+        tokio::time::sleep(Duration::from_secs_f64(device.slowness.request_ms / 1e3)).await;
         client.to.write_all(&answer.bytes).await?;
         if !request.is_head() && answer.has_body() {
             let pace = Pace::new(device.slowness.bandwidth_mb * 1e6);
@@ -175,7 +182,9 @@ async fn serve(client: TcpStream, upstream: &str, device: &Device) -> io::Result
         }
         let nanoseconds = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         device.requests.fetch_add(1, Ordering::Relaxed);
-        device.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+        device
+            .busy_nanoseconds
+            .fetch_add(nanoseconds, Ordering::Relaxed);
     }
     Ok(())
 }
