@@ -20,19 +20,24 @@ use super::{
     Filter, Group, Node, Output, Plan,
     by_feature::for_feature,
     expand::Patterns,
-    graph::Graph,
+    graph::{Equal, Graph},
     kinds::{advice, any_of, column_names, conversion, in_full, made_of},
     within_limit,
 };
 
-pub(super) fn bind(plan: &Plan, schema: &v1::Schema, registry: &Registry) -> Result<Plan, Error> {
+pub(super) fn bind(
+    plan: &Plan,
+    schema: &v1::Schema,
+    registry: &Registry,
+    equal: Equal,
+) -> Result<Plan, Error> {
     if plan.semantics_version() != SEMANTICS_VERSION {
         return Err(Error::Version {
             found: plan.semantics_version(),
             current: SEMANTICS_VERSION,
         });
     }
-    let mut binder = Binder::new(plan, schema, registry);
+    let mut binder = Binder::new(plan, schema, registry, equal);
     let mut outputs = <[Vec<Output>; Group::ALL.len()]>::default();
     for group in Group::ALL {
         let mut names = HashSet::new();
@@ -69,7 +74,12 @@ struct Binder<'a> {
 }
 
 impl<'a> Binder<'a> {
-    fn new(plan: &'a Plan, schema: &'a v1::Schema, registry: &'a Registry) -> Binder<'a> {
+    fn new(
+        plan: &'a Plan,
+        schema: &'a v1::Schema,
+        registry: &'a Registry,
+        equal: Equal,
+    ) -> Binder<'a> {
         let features = schema.features.iter();
         Binder {
             plan,
@@ -78,7 +88,7 @@ impl<'a> Binder<'a> {
             features: features.map(|it| (it.name.as_str(), it)).collect(),
             patterns: Patterns::of(plan),
             bound: HashMap::new(),
-            graph: Graph::default(),
+            graph: Graph::new(equal),
         }
     }
 

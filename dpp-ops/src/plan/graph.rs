@@ -8,19 +8,38 @@ use crate::{Error, Kind};
 
 use super::{Filter, Group, Node, Output, Plan, form::write_node, within_limit};
 
-/// Nodes with their kinds; no two are equal.
-#[derive(Default)]
+/// What becomes of equal ops.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Equal {
+    /// They are one.
+    Merged,
+    /// Each runs, as written. Equal features are one all the same: a column is read once.
+    Kept,
+}
+
+/// Nodes with their kinds.
 pub(super) struct Graph {
+    equal: Equal,
     nodes: Vec<Node>,
     kinds: Vec<Kind>,
     by_form: HashMap<Vec<u8>, usize>,
 }
 
 impl Graph {
-    /// The node's place: that of an equal node if there is one.
+    pub(super) fn new(equal: Equal) -> Graph {
+        Graph {
+            equal,
+            nodes: Vec::new(),
+            kinds: Vec::new(),
+            by_form: HashMap::new(),
+        }
+    }
+
+    /// The node's place: that of an equal node if there is one and it counts.
     pub(super) fn add(&mut self, node: Node, kind: Kind) -> Result<usize, Error> {
         let form = write_node(&node).encode_to_vec();
-        if let Some(&place) = self.by_form.get(&form) {
+        let counts = self.equal == Equal::Merged || !matches!(node, Node::Op { .. });
+        if let Some(&place) = self.by_form.get(&form).filter(|_| counts) {
             return Ok(place);
         }
         let place = self.nodes.len();

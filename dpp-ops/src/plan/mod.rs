@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 use crate::{Error, Kind, Registry, parameters::Parameters};
 
 pub use expand::matches_pattern;
+use graph::Equal;
 pub(crate) use kinds::column_names;
 
 /// Which features become which tensors. Well-formed by construction: inputs come before the nodes that use them, outputs
@@ -194,7 +195,12 @@ impl Plan {
 
     /// As [`bind`](Plan::bind), with the ops of `registry`.
     pub fn bind_with(&self, schema: &v1::Schema, registry: &Registry) -> Result<Plan, Error> {
-        bind::bind(self, schema, registry)
+        bind::bind(self, schema, registry, Equal::Merged)
+    }
+
+    /// As [`bind`](Plan::bind), but equal expressions stay apart. What merging them saves is measured against it.
+    pub(crate) fn bind_as_written(&self, schema: &v1::Schema) -> Result<Plan, Error> {
+        bind::bind(self, schema, Registry::of_this_crate(), Equal::Kept)
     }
 
     /// Checks what every plan must hold: the outside builds plans only through here.

@@ -12,13 +12,12 @@ use crate::{
     plan::{Group, Node, column_names},
 };
 
-/// The program of `plan`, its steps as `rearrange` leaves them.
+/// The program of `plan`, which is bound, its steps as `rearrange` leaves them.
 pub(super) fn compile(
     plan: &Plan,
     registry: &Registry,
     rearrange: impl FnOnce(Vec<Step>, Outputs) -> (Vec<Step>, Outputs),
 ) -> Result<Program, Error> {
-    let plan = plan.bind_with(&own_schema(plan)?, registry)?;
     let mut features = Vec::new();
     let mut steps: Vec<Step> = Vec::with_capacity(plan.nodes().len());
     for node in plan.nodes() {
@@ -33,7 +32,7 @@ pub(super) fn compile(
         .filter()
         .map(|filter| RowFilter::compile(&filter.condition, &filter.features));
     let row_filter = row_filter.transpose()?;
-    let layout = Arc::new(layout(&plan, &steps));
+    let layout = Arc::new(layout(plan, &steps));
     let outputs = Group::ALL.map(|group| {
         let outputs = plan.outputs(group).iter().map(|output| Output {
             place: output.node,
@@ -54,7 +53,7 @@ pub(super) fn compile(
 }
 
 /// The schema a bound plan was bound to, as far as the plan uses it.
-fn own_schema(plan: &Plan) -> Result<v1::Schema, Error> {
+pub(super) fn own_schema(plan: &Plan) -> Result<v1::Schema, Error> {
     let mut schema = v1::Schema::default();
     if let Some(filter) = plan.filter() {
         schema.features.extend(filter.features.iter().cloned());

@@ -88,13 +88,17 @@ impl Program {
 
     /// As [`compile`](Program::compile), with the ops of `registry`.
     pub fn compile_with(plan: &Plan, registry: &Registry) -> Result<Program, Error> {
-        compile::compile(plan, registry, optimise::optimise)
+        let plan = plan.bind_with(&compile::own_schema(plan)?, registry)?;
+        compile::compile(&plan, registry, optimise::optimise)
     }
 
-    /// As [`compile`](Program::compile), every op a step of its own, in the order of the plan: slower, with the same bits. What
-    /// is fast is measured against it.
-    pub fn compile_unoptimised(plan: &Plan) -> Result<Program, Error> {
-        compile::compile(plan, Registry::of_this_crate(), |steps, outputs| {
+    /// The plan as it is written, for a table: every op of it a step of its own, equal ones too, in the plan's order. Slower, with
+    /// the same bits: what is fast is tested and measured against it.
+    ///
+    /// Fails on whatever binding fails on.
+    pub fn as_written(plan: &Plan, schema: &v1::Schema) -> Result<Program, Error> {
+        let plan = plan.bind_as_written(schema)?;
+        compile::compile(&plan, Registry::of_this_crate(), |steps, outputs| {
             (steps, outputs)
         })
     }
