@@ -6,10 +6,12 @@
 mod bench;
 mod cursor;
 mod error;
+mod fit;
 mod fleet;
 mod inspect;
 mod job;
 mod output;
+mod place;
 mod progress;
 mod rewrite;
 mod run;
@@ -64,6 +66,8 @@ enum Task {
     Run(run::Arguments),
     /// Measure what a job costs on this machine, and how many workers it needs
     Bench(bench::Arguments),
+    /// Fit statistics, quantiles and vocabularies in one pass
+    Fit(fit::Arguments),
     /// Look at a running fleet, and send workers away
     #[command(subcommand)]
     Fleet(fleet::Task),
@@ -78,6 +82,7 @@ impl Command {
             Task::Cursor(task) => task.run(),
             Task::Run(arguments) => run::run(arguments),
             Task::Bench(arguments) => bench::run(arguments),
+            Task::Fit(arguments) => fit::run(arguments),
             Task::Fleet(task) => task.run(),
             Task::Serve(arguments) => serve::run(arguments),
         }
@@ -110,6 +115,7 @@ Examples:
   dpp table inspect /tmp/clicks
   dpp run --table /tmp/clicks --plan plan.json
   dpp bench --table /tmp/clicks --plan plan.json --rows-per-second 2e6
+  dpp fit --table /tmp/clicks --plan plan.json --to clicks.fit
   dpp cursor show state.json
   dpp serve fleet
   dpp fleet top

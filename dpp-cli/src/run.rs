@@ -5,7 +5,7 @@
 mod report;
 
 use clap::{Args, value_parser};
-use dpp_client::{Batch, BatchRows, Loader, Place, Settings};
+use dpp_client::{Batch, BatchRows, Loader, Settings};
 use dpp_proto::{
     process::{LogFormat, start_log},
     shuffle::mix,
@@ -13,7 +13,7 @@ use dpp_proto::{
 use indicatif::ProgressBar;
 
 use self::report::Report;
-use crate::{error::Error, job::JobArguments, output, progress};
+use crate::{error::Error, job::JobArguments, output, place::PlaceArguments, progress};
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -21,23 +21,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     job: JobArguments,
 
-    /// Workers instead of this process: host:port,host:port, unix:/path or fleet://host:port
-    #[arg(
-        long,
-        value_name = "SERVICE",
-        env = "DPP_SERVICE",
-        conflicts_with = "keys"
-    )]
-    service: Option<String>,
-
-    /// Seconds to wait for a worker that answers
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        env = "DPP_WORKER_TIMEOUT_SECONDS",
-        default_value = "60"
-    )]
-    worker_timeout_seconds: u64,
+    #[command(flatten)]
+    place: PlaceArguments,
 
     /// This rank, from 0
     #[arg(long, env = "DPP_RANK", default_value = "0")]
@@ -55,10 +40,6 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "STEPS", value_parser = value_parser!(u64).range(1..))]
     max_steps: Option<u64>,
 
-    /// Compute threads on-box [default: one a core]
-    #[arg(long, env = "DPP_THREADS", value_parser = value_parser!(u64).range(1..=1024), conflicts_with = "service")]
-    threads: Option<u64>,
-
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -70,7 +51,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     let plan = arguments.job.plan()?;
     let report = crate::runtime()?.block_on(async {
         let table = arguments.job.table();
-        let place = arguments.place()?;
+        let place = arguments.place.open(&arguments.job.keys)?;
         let mut loader = Loader::open(place, table, plan, arguments.settings()).await?;
         let drained = drain(&mut loader, &arguments).await?;
         Ok::<_, Error>(Report::new(drained, loader.stats()))
@@ -115,24 +96,12 @@ impl Drained {
 }
 
 impl Arguments {
-    fn place(&self) -> Result<Place, Error> {
-        Ok(match &self.service {
-            Some(service) => Place::Service(service.clone()),
-            None => Place::OnBox {
-                threads: self
-                    .threads
-                    .and_then(|threads| usize::try_from(threads).ok()),
-                keys: self.job.keys.open()?,
-            },
-        })
-    }
-
     fn settings(&self) -> Settings {
         Settings {
             batch: BatchRows::PerRank(self.job.batch_size),
             rank: self.rank,
             world_size: self.world_size,
-            worker_timeout_seconds: self.worker_timeout_seconds,
+            worker_timeout_seconds: self.place.worker_timeout_seconds,
             run_name: "dpp run".to_owned(),
             ..Settings::default()
         }

@@ -23,6 +23,7 @@ TYPES = {
     "integer_or": "PerFeature[int]",
     "optional_integer": "PerFeature[int] | None",
     "integers": "PerFeature[Iterable[int]]",
+    "text": "PerFeature[str]",
     "optional_text": "str | None",
     "flag_or": "bool",
     "float": "PerFeature[Number]",

@@ -27,7 +27,7 @@ pub use agree::Agreement;
 pub use batch::{Batch, RowOrigin};
 pub use cursor::State;
 #[cfg(feature = "embedded")]
-pub use dpp_worker::Applier;
+pub use dpp_worker::{Applier, engine::load_artefact};
 pub use error::Error;
 pub use loader::{Loader, Place};
 pub use order::{OnUneven, SplitShuffle};

@@ -172,6 +172,14 @@ pub enum Error {
         #[source]
         cause: Box<Error>,
     },
+    /// What can't be fitted, and fitted artefacts that can't be used.
+    #[error("{message}")]
+    Fit { message: String },
+    /// An artefact that the plan refers to was not loaded.
+    #[error(
+        "the artefact {url} is not loaded; loaders, workers and apply load what plans refer to"
+    )]
+    NotLoaded { url: String },
     /// Offsets, ids and scores of a list column do not fit each other.
     #[error("list column is malformed: {message}")]
     Ragged { message: &'static str },

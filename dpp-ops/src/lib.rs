@@ -24,6 +24,8 @@ pub mod registry;
 pub mod plan;
 pub mod program;
 
+pub mod fit;
+
 mod error;
 mod nearest;
 mod pack;

@@ -3,9 +3,9 @@
 //! What an op has read, defaults included, is the canonical form: bound plans carry that, so that `0` and `0.0`
 //! are the same expression.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{Error, nearest::nearest};
+use crate::{Error, fit::Fitted, nearest::nearest};
 
 /// Values by parameter name.
 pub type Parameters = BTreeMap<String, Value>;
@@ -87,6 +87,7 @@ pub struct Reader<'a> {
     op: &'a str,
     given: &'a Parameters,
     read: Parameters,
+    fitted: Option<&'a BTreeMap<String, Arc<Fitted>>>,
 }
 
 impl<'a> Reader<'a> {
@@ -103,7 +104,18 @@ impl<'a> Reader<'a> {
             op,
             given,
             read: Parameters::new(),
+            fitted: None,
         })
+    }
+
+    pub(crate) fn knowing(mut self, fitted: &'a BTreeMap<String, Arc<Fitted>>) -> Reader<'a> {
+        self.fitted = Some(fitted);
+        self
+    }
+
+    /// The artefact of that digest, if it is loaded.
+    pub fn fitted(&self, digest: &str) -> Option<Arc<Fitted>> {
+        self.fitted?.get(&digest.to_ascii_lowercase()).cloned()
     }
 
     /// The parameters read so far, in canonical form.
@@ -152,6 +164,12 @@ impl<'a> Reader<'a> {
         let canonical = Value::Integers(numbers.clone());
         self.read.insert(name.to_owned(), canonical);
         Ok(numbers)
+    }
+
+    /// Text that must be given.
+    pub fn text(&mut self, name: &str) -> Result<String, Error> {
+        self.required(name)?;
+        Ok(self.optional_text(name)?.unwrap_or_default())
     }
 
     /// Text.

@@ -1,9 +1,13 @@
 //! Which ops there are: names to constructors. A program may know more than the standard ones.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use crate::{
     Error,
+    fit::{Fitted, Reference},
     nearest::nearest,
     op::SharedOp,
     ops,
@@ -48,6 +52,8 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 pub struct Registry {
     entries: BTreeMap<&'static str, Entry>,
+    /// By digest.
+    fitted: BTreeMap<String, Arc<Fitted>>,
 }
 
 impl Registry {
@@ -62,6 +68,23 @@ impl Registry {
             None => Ok(self),
             Some(_) => Err(Error::OpTaken {
                 op: entry.name.to_owned(),
+            }),
+        }
+    }
+
+    /// The same ops, and an artefact that plans may refer to by its digest.
+    pub fn with_fitted(mut self, digest: &str, fitted: Arc<Fitted>) -> Registry {
+        self.fitted.insert(digest.to_ascii_lowercase(), fitted);
+        self
+    }
+
+    /// Fails on a reference to what is not loaded.
+    pub(crate) fn check_loaded(&self, references: &[Reference]) -> Result<(), Error> {
+        let loaded = |it: &&Reference| self.fitted.contains_key(&it.digest.to_ascii_lowercase());
+        match references.iter().find(|it| !loaded(it)) {
+            None => Ok(()),
+            Some(reference) => Err(Error::NotLoaded {
+                url: reference.url.clone(),
             }),
         }
     }
@@ -90,7 +113,7 @@ impl Registry {
             op: name.to_owned(),
             nearest: nearest(name, self.names()),
         })?;
-        let mut reader = Reader::new(name, parameters, entry.parameters)?;
+        let mut reader = Reader::new(name, parameters, entry.parameters)?.knowing(&self.fitted);
         let op = (entry.construct)(&mut reader)?;
         Ok((op, reader.into_canonical()))
     }
@@ -100,6 +123,7 @@ impl Registry {
         static STANDARD: LazyLock<Registry> = LazyLock::new(|| {
             let none = Registry {
                 entries: BTreeMap::new(),
+                fitted: BTreeMap::new(),
             };
             let mut entries = ops::GROUPS.iter().copied().flatten();
             let all = entries.try_fold(none, |registry, entry| registry.with(*entry));

@@ -60,6 +60,12 @@ pub enum Error {
         /// URL of the file.
         path: String,
     },
+    /// Nothing lies where an object is said to be.
+    #[error("nothing is at {url}")]
+    NoObject {
+        /// The object's URL.
+        url: String,
+    },
     /// A file of the table is a link that leads nowhere.
     #[error(
         "{path} is a link to {target}, which is not there: restore the one or remove the other"
@@ -431,6 +437,7 @@ impl Faulty for Error {
             | Error::Rows { .. } => Fault::Invalid,
             Error::NoTable { .. }
             | Error::Empty { .. }
+            | Error::NoObject { .. }
             | Error::NoSnapshot { .. }
             | Error::DanglingLink { .. }
             | Error::FileGone { .. } => Fault::NotFound,

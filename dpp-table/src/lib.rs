@@ -55,6 +55,7 @@ pub use read::size::PieceSize;
 pub use snapshot::place::SnapshotPlace;
 pub use snapshot::take::Opened;
 pub use snapshot::{Snapshot, predicate};
+pub use store::object::{object_place, read_object, write_object};
 pub use stored_columns::{ColumnKey, StoredColumn};
 pub use table::{Description, Table};
 pub use usage::Usage;

@@ -62,6 +62,7 @@ impl Rights {
             return Ok(());
         };
         self.check_table(&job.source, &job.table)?;
+        self.check_artefacts(&job.artefacts)?;
         let filter = job.program.row_filter().map(|filter| filter.features());
         let features = filter.into_iter().chain([job.program.features()]);
         check(
@@ -70,6 +71,18 @@ impl Rights {
                 .flat_map(|all| all.iter())
                 .map(|it| it.name.as_str()),
         )
+    }
+
+    /// Artefacts that a plan refers to: they lie where tables may be read.
+    pub(crate) fn check_artefacts(&self, places: &[String]) -> Result<(), Error> {
+        let Rights::Claimed(claims) = self else {
+            return Ok(());
+        };
+        let allowed = |place: &&String| claims.tables.iter().any(|claim| lies_below(claim, place));
+        match places.iter().find(|place| !allowed(place)) {
+            Some(place) => Err(denied(claims, format!("artefact {place}"))),
+            None => Ok(()),
+        }
     }
 
     /// The features that a plan calls by name.
@@ -151,7 +164,26 @@ const HARMLESS_OPTIONS: [&str; 7] = [
 
 #[cfg(test)]
 mod tests {
+    use dpp_proto::access::Role;
+
     use super::*;
+
+    #[test]
+    fn artefacts_lie_where_tables_may_be_read() {
+        let rights = Rights::Claimed(Arc::new(Claims {
+            name: "ranking".into(),
+            role: Role::Trainer,
+            tables: vec!["s3://ads/clicks".into()],
+            columns: vec!["*".into()],
+            expires: u64::MAX,
+        }));
+        let check = |place: &str| rights.check_artefacts(&[place.to_owned()]);
+        assert!(check("s3://ads/clicks/of/june.fit").is_ok());
+        for place in ["s3://ads/other.fit", "/etc/passwd", "s3://ads/clicks.fit"] {
+            let message = check(place).unwrap_err().to_string();
+            assert!(message.contains(place), "{message}");
+        }
+    }
 
     #[test]
     fn a_claim_covers_what_lies_below_it() {

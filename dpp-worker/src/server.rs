@@ -110,7 +110,11 @@ impl Worker for Service {
             .into_inner()
             .job
             .ok_or_else(|| Status::invalid_argument("open_job carries a job"))?;
-        let job_hash = self.engine.open_job_for(&rights, &job).map_err(refuse)?;
+        let job_hash = self
+            .engine
+            .open_job_for(&rights, &job)
+            .await
+            .map_err(refuse)?;
         Ok(Response::new(OpenJobResponse { job_hash }))
     }
 

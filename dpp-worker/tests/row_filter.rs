@@ -75,7 +75,7 @@ async fn open(row_filter: &str) -> Opened {
         plan: Some(plan),
     };
     Opened {
-        job_hash: engine.open_job(&job).unwrap(),
+        job_hash: engine.open_job(&job).await.unwrap(),
         file: described.snapshot.files()[0].clone(),
         engine,
         _table: table,

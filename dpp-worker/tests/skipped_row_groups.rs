@@ -117,7 +117,7 @@ impl Side {
             snapshot_hash: described.snapshot.hash().to_owned(),
             plan: Some(plan),
         };
-        let job_hash = engine.open_job(&job).unwrap();
+        let job_hash = engine.open_job(&job).await.unwrap();
         let file = described.snapshot.files()[0].clone();
         let (mut frames, mut wanted) = (Vec::new(), 0);
         for group in 0..GROUPS as u64 {

@@ -25,6 +25,7 @@ from dpp.errors import (
     Unavailable,
 )
 from dpp.expressions import Expr, PatternExpr, col, cols, op, row_id
+from dpp.fitting import Fitted, fit
 from dpp.keys import AwsKms, Encryption, EnvironmentKeys, KeyFile, Keys, Vault
 from dpp.loader import DataLoader, Shuffle
 from dpp.ops import (
@@ -62,6 +63,7 @@ __all__ = [
     "Expr",
     "Extras",
     "Feature",
+    "Fitted",
     "InvalidRequest",
     "Jagged",
     "KeyFile",
@@ -86,6 +88,7 @@ __all__ = [
     "cols",
     "cross",
     "difference",
+    "fit",
     "get_cosine_similarity",
     "get_jaccard_similarity",
     "get_max_count",

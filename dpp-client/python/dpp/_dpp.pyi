@@ -44,11 +44,58 @@ def write_table(
     """
 
 @final
+class Fit:
+    """A pass that adds up a loader's batches, in their order."""
+
+    def __new__(
+        cls,
+        layout: str,
+        snapshot: str,
+        plan: str,
+        parts: int,
+        min_count: int,
+        most_ids: int | None,
+        most_counted: int,
+    ) -> Fit:
+        """`layout` as `Loader.layout` gives it; `snapshot` and `plan` are hashes. `InvalidRequest` when nothing is to be fitted."""
+
+    def add(self, batch: Batch) -> None:
+        """The next rows. `InvalidRequest` names an output with too many distinct ids."""
+
+    def finish(self) -> Fitted:
+        """What was found. Ends the pass."""
+
+@final
+class Fitted:
+    """What a pass found."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the artefact: 64 hexadecimal digits."""
+
+    @staticmethod
+    def load(url: str, digest: str | None, storage_options: dict[str, str]) -> Fitted:
+        """`NotFound` when nothing is there, `InvalidRequest` when it is no artefact or of another digest."""
+
+    def save(self, url: str, storage_options: dict[str, str]) -> None:
+        """Write the artefact in place of what is there."""
+
+    def summary(self) -> str:
+        """`{"origin": {"snapshot", "plan"}, "rows", "columns": [{"name", "values", "missing", "mean", "std", "quantiles"}],
+        "vocabularies": [names]}`"""
+
+    def ids(self, name: str) -> bytes:
+        """int64, little-endian: the vocabulary of a sparse output."""
+
+    def counts(self, name: str) -> bytes:
+        """uint64, little-endian: how often each id came."""
+
+@final
 class Applier:
     """A plan ready for rows in memory; compiled once if it is bound."""
 
     def __new__(cls, plan: str) -> Applier:
-        """`InvalidRequest` says what is wrong with the plan."""
+        """Loads the artefacts that the plan refers to. `InvalidRequest` says what is wrong with the plan."""
 
     def apply(self, rows: Any, row_ids: list[int] | None = None) -> Batch:
         """The tensors of the rows: Arrow data (PyCapsules), or a dict of sequences, one a column.

@@ -97,4 +97,8 @@ def _range(node: dict) -> tuple[int | None, int | None]:
     if op == "map_id":
         values = [*node["table"], node["default"]]
         return min(values), max(values)
+    if op == "look_up":
+        from dpp.fitting import Fitted
+
+        return 0, len(Fitted.load(node["artefact"], digest=node["digest"]).ids(node["output"]))
     return None, None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from dpp._node import Number, PerFeature
+    from dpp.fitting import Fitted
 
 
 class Expr(Methods):
@@ -36,6 +37,23 @@ class Expr(Methods):
         return super().map_id(table, default, keys)  # type: ignore[arg-type]
 
     map_id.__doc__ = f"{Methods.map_id.__doc__}    - A dictionary id → value may be given as `table`, without keys.\n"
+
+    def look_up(
+        self,
+        artefact: Fitted | PerFeature[str],
+        digest: PerFeature[str] | None = None,
+        output: PerFeature[str] | None = None,
+    ) -> Self:
+        if isinstance(artefact, (str, Mapping)):
+            if digest is None:
+                raise InvalidRequest("look_up takes a dpp.Fitted, or an artefact's URL with its digest")
+            return super().look_up(artefact, digest, self.name if output is None else output)
+        if artefact.url is None:
+            raise InvalidRequest("look_up refers to an artefact by its URL: fitted.save(url) first")
+        names = {name: name for name in artefact.vocabularies} if self.many else self.name
+        return super().look_up(artefact.url, artefact.digest, names if output is None else output)
+
+    look_up.__doc__ = f"{Methods.look_up.__doc__}    - A saved `dpp.Fitted` may be given alone; `output` is then the feature's.\n"
 
     # Arithmetic, with numbers and other expressions.
 

@@ -1,11 +1,14 @@
 //! A plan on rows that the process already holds.
 
-use dpp_ops::Registry;
+use std::sync::Arc;
+
+use dpp_client::load_artefact;
+use dpp_ops::{Registry, fit::references};
 use pyo3::prelude::*;
 
 use crate::batch::Batch;
 use crate::errors::raise;
-use crate::{plan, rows};
+use crate::{plan, rows, runtime};
 
 /// A plan ready for rows in memory.
 #[pyclass(frozen, module = "dpp._dpp")]
@@ -17,10 +20,16 @@ pub(crate) struct Applier {
 #[pymethods]
 impl Applier {
     #[new]
-    fn new(plan: &str) -> PyResult<Applier> {
+    fn new(py: Python<'_>, plan: &str) -> PyResult<Applier> {
         let plan = plan::read(plan)?;
         let kinds = rows::Kinds::of(&plan);
-        let applier = dpp_client::Applier::new(plan, Registry::standard());
+        let mut registry = Registry::standard();
+        for reference in references(&plan) {
+            let loaded = runtime::wait(py, || load_artefact(&reference, &[]))?;
+            let loaded = loaded.map_err(|error| raise(&error))?;
+            registry = registry.with_fitted(&reference.digest, Arc::new(loaded));
+        }
+        let applier = dpp_client::Applier::new(plan, registry);
         let applier = applier.map_err(|error| raise(&error))?;
         Ok(Applier { applier, kinds })
     }

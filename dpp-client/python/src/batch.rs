@@ -61,7 +61,7 @@ impl Batch {
         })
     }
 
-    fn tensors(&self) -> &dpp_batch::Batch {
+    pub(crate) fn tensors(&self) -> &dpp_batch::Batch {
         &self.tensors
     }
 

@@ -4,6 +4,7 @@ mod apply;
 mod batch;
 mod command;
 mod errors;
+mod fit;
 mod home;
 mod keys;
 mod loader;
@@ -27,6 +28,8 @@ mod _dpp {
     use crate::batch::Batch;
     #[pymodule_export]
     use crate::command::run_command;
+    #[pymodule_export]
+    use crate::fit::{Fit, Fitted};
     #[pymodule_export]
     use crate::keys::Keys;
     #[pymodule_export]

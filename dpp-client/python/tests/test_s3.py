@@ -68,3 +68,14 @@ def test_an_endpoint_nobody_serves(s3: S3Server) -> None:
     s3.end()
     with pytest.raises(dpp.Unavailable, match="s3://ads/clicks"):
         dpp.Table("s3://ads/clicks", storage_options=s3.options).snapshot()
+
+
+def test_fitted_artefacts_lie_beside_tables(s3: S3Server) -> None:
+    table = dpp.Table("s3://ads/clicks/", storage_options=s3.options)
+    fitted = dpp.fit(table, dpp.Plan(sparse=dpp.cols("C*")))
+    url = fitted.save("s3://ads/fitted/", storage_options=s3.options)
+    assert url == f"s3://ads/fitted/{fitted.digest[:16]}.fit"
+    assert dpp.Fitted.load(url, digest=fitted.digest, storage_options=s3.options) == fitted
+    plan = dpp.Plan(sparse=dpp.cols("C*").look_up(fitted))
+    places = [batch.sparse["C1"].values for batch in dpp.DataLoader(table, plan, batch_size=50, output="numpy")]
+    assert min(map(min, places)) == 1 and max(map(max, places)) == len(fitted.ids("C1"))

@@ -75,6 +75,7 @@ impl Source for Embedded {
         let job_hash = self
             .engine
             .open_job(&job)
+            .await
             .map_err(|error| Error::from_source(&error))?;
         Ok(OpenJob {
             job,

@@ -9,6 +9,7 @@ use super::reference::count_rows;
 use crate::{
     Column, Error,
     id_list::IdList,
+    op::SharedOp,
     ops::dense::elementwise::one_nan,
     parameters::{Parameters, Value},
     registry::Registry,
@@ -33,6 +34,11 @@ pub(crate) fn apply_to(
         .iter()
         .map(|(name, value)| (name.to_string(), value.clone()));
     let (op, _) = Registry::of_this_crate().construct(name, &named.collect::<Parameters>())?;
+    run(&op, name, columns)
+}
+
+/// A made op on several columns, its rows counted.
+pub(crate) fn run(op: &SharedOp, name: &str, columns: &[&Column]) -> Result<Column, Error> {
     let kind = op
         .output_kind(
             &columns

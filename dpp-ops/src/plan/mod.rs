@@ -163,6 +163,12 @@ impl Plan {
         self
     }
 
+    /// The plan with another value for a dense value that is still null.
+    pub fn with_missing(mut self, missing: f32) -> Plan {
+        self.missing = one_of_a_kind(missing);
+        self
+    }
+
     pub(crate) fn filter(&self) -> Option<&Filter> {
         self.filter.as_ref()
     }

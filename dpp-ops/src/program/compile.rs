@@ -9,6 +9,7 @@ use super::{Output, Outputs, Program, Source, Step};
 use crate::{
     Error, Kind, Plan, Registry,
     condition::RowFilter,
+    fit,
     plan::{Group, Node, column_names},
 };
 
@@ -18,6 +19,7 @@ pub(super) fn compile(
     registry: &Registry,
     rearrange: impl FnOnce(Vec<Step>, Outputs) -> (Vec<Step>, Outputs),
 ) -> Result<Program, Error> {
+    registry.check_loaded(&fit::references(plan))?;
     let mut features = Vec::new();
     let mut steps: Vec<Step> = Vec::with_capacity(plan.nodes().len());
     for node in plan.nodes() {

@@ -1,9 +1,11 @@
 //! Every op, as nodes of plans to be tried on everything.
 
-use dpp_ops::Registry;
+use std::sync::Arc;
+
+use dpp_ops::{Registry, fit::Fitted};
 
 /// Ops to be tried on everything: how many inputs they are given, and what they are told.
-pub(crate) const OPS: [(usize, &str); 81] = [
+pub(crate) const OPS: [(usize, &str); 82] = [
     (1, r#""op": "decode_image", "null_if_broken": true"#),
     (1, r#""op": "resize", "h": 3, "w": 2"#),
     (1, r#""op": "center_crop", "h": 3, "w": 2"#),
@@ -61,6 +63,10 @@ pub(crate) const OPS: [(usize, &str); 81] = [
         1,
         r#""op": "map_id", "table": [5, 6], "keys": [3, -9223372036854775808]"#,
     ),
+    (
+        1,
+        r#""op": "look_up", "artefact": "a", "digest": "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8", "output": "C""#,
+    ),
     (1, r#""op": "positive_modulus", "m": 9223372036854775807"#),
     (1, r#""op": "offset", "k": -9223372036854775808"#),
     (1, r#""op": "enumerate""#),
@@ -101,6 +107,22 @@ pub(crate) const OPS: [(usize, &str); 81] = [
     (1, r#""op": "split", "separator": "a""#),
     (1, r#""op": "token_ngram", "n": 2"#),
 ];
+
+/// The ops, with the artefact that `look_up` refers to: the ids 3 and −1.
+pub(crate) fn registry() -> Registry {
+    let header = r#"{"format": "dpp.fit", "version": 1, "origin": {"snapshot": "", "plan": ""}, "rows": 2, "columns": [],
+        "vocabularies": [{"name": "C", "ids": 2}]}"#;
+    let numbers = [3i64, -1, 1, 1].map(i64::to_le_bytes);
+    let bytes = [
+        header.replace('\n', " ").as_bytes(),
+        b"\n",
+        numbers.as_flattened(),
+    ]
+    .concat();
+    let fitted = Arc::new(Fitted::from_bytes(&bytes).unwrap());
+    let digest = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
+    Registry::standard().with_fitted(digest, fitted)
+}
 
 #[test]
 fn every_op_is_tried() {

@@ -17,7 +17,7 @@ use columns::{FEATURES, any_row, batch, row_ids, schema};
 use dpp_batch::{Batch, ExtraData, ExtraKind, Rows, concat};
 use dpp_ops::{Error, Plan, Program};
 use dpp_proto::v1;
-use every_op::OPS;
+use every_op::{OPS, registry};
 use proptest::{collection::vec, prelude::*};
 
 const PLAN: &str = r#"{
@@ -96,7 +96,7 @@ proptest! {
         prop_assert!(accepted.len() >= FEATURES.len(), "every feature goes somewhere");
         let bound = plan(&accepted).unwrap();
         prop_assert_eq!(&bound.bind(&schema()).unwrap(), &bound);
-        let program = Program::compile(&bound).unwrap();
+        let program = Program::compile_with(&bound, &registry()).unwrap();
         let packed = program.run(&batch(&program, &rows), &row_ids(0..rows.len())).unwrap();
         packed.check().unwrap();
     }

@@ -4,6 +4,7 @@
 //! versions never mix. Errors name the file by URL.
 
 mod links;
+pub(crate) mod object;
 pub(crate) mod output;
 pub(crate) mod transport;
 pub(crate) mod url;

@@ -20,6 +20,8 @@ use crate::Error;
 pub(crate) struct OpenJob {
     pub(crate) source: v1::TableSource,
     pub(crate) table: Table,
+    /// Where the artefacts that its plan refers to lie, by the one names of those places.
+    pub(crate) artefacts: Vec<String>,
     pub(crate) program: Program,
     base_batch_rows: AtomicUsize,
     /// Packed bytes of a row, the most so far.
@@ -33,15 +35,16 @@ impl OpenJob {
     pub(crate) fn compile(
         source: &v1::TableSource,
         table: Table,
-        plan: v1::Plan,
-        registry: &Registry,
+        plan: &Plan,
+        (registry, artefacts): (Registry, Vec<String>),
     ) -> Result<OpenJob, Error> {
-        let program = Program::compile_with(&Plan::from_proto(plan)?, registry)?;
+        let program = Program::compile_with(plan, &registry)?;
         let row_bytes = packed_row_bytes(program.layout());
         let base_batch_rows = base_batch_rows(program.layout(), row_bytes);
         Ok(OpenJob {
             source: source.clone(),
             table,
+            artefacts,
             program,
             base_batch_rows: base_batch_rows.into(),
             packed_row_bytes: (row_bytes as u64).into(),

@@ -6,6 +6,7 @@
 //!                                                                               └──── compute pool, one frame a turn ────┘
 //! ```
 
+mod artefacts;
 mod frames;
 pub(crate) mod job;
 mod picks;
@@ -14,6 +15,7 @@ mod survivors;
 
 use std::sync::Arc;
 
+pub use artefacts::load_artefact;
 use dpp_batch::{Frame, Layout};
 use dpp_ops::{Plan, Program, Registry};
 use dpp_proto::{hash::message_hash, v1};
@@ -22,6 +24,7 @@ use dpp_table::{Snapshot, Table};
 use tokio::sync::{Semaphore, mpsc};
 
 use self::{
+    artefacts::Artefacts,
     job::{Known, KnownJobs, OpenJob},
     picks::Picks,
     read::Read,
@@ -41,6 +44,7 @@ pub struct Engine {
     registry: Registry,
     whole_batches: Option<usize>,
     reads: Arc<Semaphore>,
+    artefacts: Artefacts,
 }
 
 /// What a table holds and what a plan means on it.
@@ -90,6 +94,7 @@ impl Engine {
             registry: Registry::standard(),
             whole_batches: None,
             reads: Arc::new(Semaphore::new(MOST_READS)),
+            artefacts: Artefacts::default(),
         })
     }
 
@@ -166,16 +171,24 @@ impl Engine {
         rights.check_table(source, &table)?;
         let described = table.describe().await?;
         let schema = rights.schema(&described.schema);
-        let plan = plan.map(|plan| {
-            rights.check_plan(&plan)?;
-            let bound = self.bind(plan.clone(), &schema)?;
-            if schema != described.schema {
-                let everything = self.bind(plan, &described.schema);
-                rights.check_same(everything.is_ok_and(|all| all.0 == bound.0))?;
+        let plan = match plan {
+            None => None,
+            Some(plan) => {
+                check_size(&plan)?;
+                rights.check_plan(&plan)?;
+                let plan = Plan::from_proto(plan)?;
+                let (registry, _) = self
+                    .artefacts
+                    .known(&self.registry, rights, &plan, source)
+                    .await?;
+                let bound = bind(&plan, &schema, &registry)?;
+                if schema != described.schema {
+                    let everything = bind(&plan, &described.schema, &registry);
+                    rights.check_same(everything.is_ok_and(|all| all.0 == bound.0))?;
+                }
+                Some(bound)
             }
-            Ok::<_, Error>(bound)
-        });
-        let plan = plan.transpose()?;
+        };
         Ok(Description {
             schema,
             snapshot: described.snapshot,
@@ -183,38 +196,44 @@ impl Engine {
         })
     }
 
-    /// Makes a job known and returns its hash. Opening it again changes nothing.
+    /// Makes a job known and returns its hash, after loading the artefacts that its plan refers to. Opening it again changes
+    /// nothing.
     ///
     /// # Errors
-    /// A job without table or plan, an unknown op, or a plan that was not bound.
-    pub fn open_job(&self, job: &v1::Job) -> Result<String, Error> {
-        self.open_job_for(&Rights::Everything, job)
+    /// A job without table or plan, an unknown op, a plan that was not bound, or an artefact that can't be read or is another.
+    pub async fn open_job(&self, job: &v1::Job) -> Result<String, Error> {
+        self.open_job_for(&Rights::Everything, job).await
     }
 
     /// As [`Engine::open_job`], as far as `rights` go.
     ///
     /// # Errors
     /// As [`Engine::open_job`], and [`Error::Denied`].
-    pub fn open_job_for(&self, rights: &Rights, job: &v1::Job) -> Result<String, Error> {
+    pub async fn open_job_for(&self, rights: &Rights, job: &v1::Job) -> Result<String, Error> {
         let job_hash = message_hash(job);
         if let Some(known) = self.jobs.get(&job_hash) {
             rights.check_job(&known)?;
             return Ok(job_hash);
         }
-        let open = self.compile(rights, job)?;
+        let open = self.compile(rights, job).await?;
         tracing::info!(job = %job_hash, table = %open.source.url, "job opened");
         self.jobs.insert(job_hash.clone(), Arc::new(open));
         Ok(job_hash)
     }
 
-    fn compile(&self, rights: &Rights, job: &v1::Job) -> Result<OpenJob, Error> {
+    async fn compile(&self, rights: &Rights, job: &v1::Job) -> Result<OpenJob, Error> {
         let (source, plan) = (job.table.as_ref(), job.plan.clone());
         let source = source.ok_or_else(|| Error::request("a job names a table"))?;
         let plan = plan.ok_or_else(|| Error::request("a job carries a plan"))?;
         check_size(&plan)?;
         let table = self.table(source)?;
         rights.check_table(source, &table)?;
-        let open = OpenJob::compile(source, table, plan, &self.registry)?;
+        let plan = Plan::from_proto(plan)?;
+        let known = self
+            .artefacts
+            .known(&self.registry, rights, &plan, source)
+            .await?;
+        let open = OpenJob::compile(source, table, &plan, known)?;
         rights.check_job(&open)?;
         Ok(match self.whole_batches {
             Some(rows) => open.in_whole_batches(rows),
@@ -302,13 +321,6 @@ impl Engine {
         self.tables.insert(hash, table.clone());
         Ok(table)
     }
-
-    fn bind(&self, plan: v1::Plan, schema: &v1::Schema) -> Result<(v1::Plan, Arc<Layout>), Error> {
-        check_size(&plan)?;
-        let bound = Plan::from_proto(plan)?.bind_with(schema, &self.registry)?;
-        let program = Program::compile_with(&bound, &self.registry)?;
-        Ok((bound.to_proto(), program.layout().clone()))
-    }
 }
 
 /// A plan that would keep the worker busy with itself.
@@ -319,4 +331,14 @@ fn check_size(plan: &v1::Plan) -> Result<(), Error> {
             "a plan of {nodes} nodes is larger than a worker takes, {MOST_NODES}"
         ))),
     }
+}
+
+fn bind(
+    plan: &Plan,
+    schema: &v1::Schema,
+    registry: &Registry,
+) -> Result<(v1::Plan, Arc<Layout>), Error> {
+    let bound = plan.bind_with(schema, registry)?;
+    let program = Program::compile_with(&bound, registry)?;
+    Ok((bound.to_proto(), program.layout().clone()))
 }

@@ -75,6 +75,7 @@ METHODS = [
     "log",
     "log1p",
     "logit",
+    "look_up",
     "lower",
     "map_id",
     "min_max",

@@ -86,6 +86,20 @@ class IdsOps(Node):
         """
         return self._apply("list_slice", start=start, end=end)
 
+    def look_up(self, artefact: PerFeature[str], digest: PerFeature[str], output: PerFeature[str]) -> Self:
+        """The id's place in the vocabulary that was fitted for a sparse output, from 1 for the most frequent one; 0
+        for an id that is not there. id_list → id_list, row by row of the same length; scores pass through. An int
+        becomes an id_list first.
+
+        - The plan names the artefact by URL and by the SHA-256 of its bytes. Whoever runs the plan reads it once, under
+          its own identity, and refuses one of another digest; a worker that asks for tokens, one outside of the tables
+          of the token.
+        - A vocabulary of n ids gives 0 … n: a table of n + 1 rows. Empty rows stay empty.
+        - Errors: a digest that is not 64 hexadecimal digits; an output that the artefact has no vocabulary for.
+        - Source: ours; Keras IntegerLookup, with unknown ids at 0.
+        """
+        return self._apply("look_up", artefact=artefact, digest=digest, output=output)
+
     def map_id(
         self,
         table: PerFeature[Iterable[int]],

@@ -6,6 +6,7 @@ pub mod enumerate;
 pub mod first_x;
 pub mod last_x;
 pub mod list_slice;
+pub mod look_up;
 pub mod map_id;
 pub mod ngram;
 pub mod offset;
@@ -27,6 +28,7 @@ pub(crate) const OPS: &[Entry] = &[
     first_x::ENTRY,
     last_x::ENTRY,
     list_slice::ENTRY,
+    look_up::ENTRY,
     map_id::ENTRY,
     ngram::ENTRY,
     offset::ENTRY,
