@@ -44,10 +44,15 @@ impl JobArguments {
 
     /// Reads the plan.
     pub(crate) fn plan(&self) -> Result<v1::Plan, Error> {
-        let text = fs::read_to_string(&self.plan).map_err(|source| Error::File {
-            path: self.plan.clone(),
-            source,
-        })?;
-        Ok(Plan::from_json(&text)?.to_proto())
+        Ok(read_plan(&self.plan)?.to_proto())
     }
+}
+
+/// Reads a plan from a file of JSON.
+pub(crate) fn read_plan(path: &PathBuf) -> Result<Plan, Error> {
+    let text = fs::read_to_string(path).map_err(|source| Error::File {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Plan::from_json(&text)?)
 }

@@ -12,6 +12,7 @@ mod inspect;
 mod job;
 mod output;
 mod place;
+mod plan;
 mod progress;
 mod rewrite;
 mod run;
@@ -62,6 +63,9 @@ enum Task {
     /// Look at the states that trainers save
     #[command(subcommand)]
     Cursor(cursor::Task),
+    /// Hold plans against tables, and show them
+    #[command(subcommand)]
+    Plan(plan::Task),
     /// Drain a job, on-box or at workers, and say how fast it went
     Run(run::Arguments),
     /// Measure what a job costs on this machine, and how many workers it needs
@@ -80,6 +84,7 @@ impl Command {
         match self.task {
             Task::Table(task) => task.run(),
             Task::Cursor(task) => task.run(),
+            Task::Plan(task) => task.run(),
             Task::Run(arguments) => run::run(arguments),
             Task::Bench(arguments) => bench::run(arguments),
             Task::Fit(arguments) => fit::run(arguments),
@@ -113,6 +118,7 @@ const EXAMPLES: &str = "\
 Examples:
   dpp table synth /tmp/clicks --rows 1000000 --days 7
   dpp table inspect /tmp/clicks
+  dpp plan check plan.json --table /tmp/clicks
   dpp run --table /tmp/clicks --plan plan.json
   dpp bench --table /tmp/clicks --plan plan.json --rows-per-second 2e6
   dpp fit --table /tmp/clicks --plan plan.json --to clicks.fit

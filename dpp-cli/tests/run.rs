@@ -222,3 +222,33 @@ impl Drop for Service {
         let _ = self.child.wait();
     }
 }
+
+#[test]
+fn plans_are_checked_and_explained() {
+    let job = Job::new();
+    let (table, plan) = (job.folder.path().join("table"), job.plan.display());
+    let checked = dpp(&format!(
+        "plan check {plan} --table {} --json",
+        table.display()
+    ));
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    let report: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(report["hash"].as_str().unwrap().len(), 64);
+    let outputs = report["outputs"].as_object().unwrap();
+    assert!(outputs.values().all(|count| count.as_u64() > Some(0)));
+    let tree = text(&dpp(&format!("plan explain {plan}")).stdout);
+    let bound = text(&dpp(&format!("plan explain {plan} --table {}", table.display())).stdout);
+    assert!(tree.contains("└ features "), "{tree}");
+    assert!(
+        bound.contains(": dense") && !bound.contains("features "),
+        "{bound}"
+    );
+    fs::write(&job.plan, PLAN.replace("log1p", "log2p")).unwrap();
+    let refused = dpp(&format!("plan check {plan} --table {}", table.display()));
+    assert_eq!(refused.status.code(), Some(2));
+    let message = text(&refused.stderr);
+    assert!(
+        message.contains("unknown op `log2p`; did you mean"),
+        "{message}"
+    );
+}

@@ -29,6 +29,11 @@ pub enum Error {
     /// The plan is larger than we are willing to hold.
     #[error("plan has more than {limit} {what}, with its patterns expanded")]
     TooLarge { what: &'static str, limit: usize },
+    /// The condition on rows is larger than we are willing to ask of every row.
+    #[error(
+        "the condition has more than {limit} {what}; join equal operators flat, and ask for membership with is_in"
+    )]
+    Condition { what: &'static str, limit: usize },
     /// Two outputs of one group share a name.
     #[error("{group} has two outputs named `{output}`; leave one out or rename it")]
     DuplicateOutput { group: &'static str, output: String },

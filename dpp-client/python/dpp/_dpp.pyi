@@ -21,6 +21,9 @@ def known_ops() -> dict[str, list[str]]:
 def plan_to_json(text: str) -> str:
     """The plan as dpp writes it. `InvalidRequest` says line, column or field of what is no plan."""
 
+def explain_plan(text: str) -> str:
+    """The plan as a tree: an output, an op or a feature a line."""
+
 def plan_hash(text: str) -> str:
     """64 hexadecimal digits that name the plan's content."""
 

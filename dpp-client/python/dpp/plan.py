@@ -12,7 +12,7 @@ from dpp._tensors import Target
 from dpp.batch import Batch, Layout
 from dpp.errors import InvalidRequest
 from dpp.expressions import Expr, PatternExpr
-from dpp.predicates import Predicate, written
+from dpp.predicates import Predicate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     """One expression, several, or a mapping from output name to expression."""
 
 GROUPS = ("dense", "sparse", "labels", "vectors", "extras")
-
-DEEPEST_INDENT = 100
-"""Of a tree in text, in levels."""
 
 
 class Plan:
@@ -148,7 +145,7 @@ class Plan:
     def explain(self, table: Table | None = None) -> str:
         """The plan as a tree, one line an output, an op or a feature; with a table, patterns expanded and kinds shown."""
         text = self._json if table is None else _dpp.bind_plan(self._json, table._handle)
-        return _tree(json.loads(text))
+        return _dpp.explain_plan(text)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Plan) and self._json == other._json
@@ -240,42 +237,3 @@ def _spelled(value: object) -> object:
     if isinstance(value, float) and not -float("inf") < value < float("inf"):
         return "NaN" if value != value else ("Infinity" if value > 0 else "-Infinity")
     return value
-
-
-def _tree(document: dict) -> str:
-    nodes = document["nodes"]
-    lines = [f"where {written(document['where'])}"] if "where" in document else []
-    for group in GROUPS:
-        outputs = document.get(group, [])
-        lines += [f"{group} ({len(outputs)})"] if outputs else []
-        for output in outputs:
-            lines.append(f"  {output.get('name') or '(each feature)'}")
-            lines += _branch(nodes, output["node"])
-    return "\n".join(lines)
-
-
-def _branch(nodes: list[dict], root: int) -> list[str]:
-    """The tree under a node, each op of it once, whatever its depth."""
-    lines, shown, waiting = [], set(), [(root, 0)]
-    while waiting:
-        index, depth = waiting.pop()
-        node, again = nodes[index], index in shown
-        indent = "  " * (2 + min(depth, DEEPEST_INDENT))
-        lines.append(f"{indent}└ {_label(node)}{' (as above)' if again else ''}")
-        inputs = node.get("inputs", [])
-        if inputs and not again:
-            shown.add(index)
-            waiting += [(source, depth + 1) for source in reversed(inputs)]
-    return lines
-
-
-def _label(node: dict) -> str:
-    if "op" in node:
-        given = [f"{name}={value}" for name, value in node.items() if name not in ("op", "inputs")]
-        return f"{node['op']}({', '.join(given)})"
-    if "pattern" in node:
-        return f"features {node['pattern']}"
-    if "feature" in node:
-        kind = f": {node['kind']}" if "kind" in node else ""
-        return f"feature {node['feature']}{kind}"
-    return "row_id"

@@ -39,6 +39,12 @@ pub(crate) fn bind_plan(py: Python<'_>, text: &str, table: &Bound<'_, Table>) ->
     Ok(bound.to_json())
 }
 
+/// The plan as a tree for people.
+#[pyfunction]
+pub(crate) fn explain_plan(text: &str) -> PyResult<String> {
+    Ok(read(text)?.explain())
+}
+
 pub(crate) fn read(text: &str) -> PyResult<Plan> {
     Plan::from_json(text).map_err(|error| raise(&error))
 }

@@ -81,11 +81,8 @@ impl Serialize for Written<'_> {
         let mut map = serializer.serialize_map(None)?;
         match &self.0.predicate {
             Some(Form::Comparison(comparison)) => {
-                let sign = OPERATORS
-                    .iter()
-                    .find(|(it, _)| *it == comparison.operator());
                 map.serialize_entry("column", &comparison.column)?;
-                map.serialize_entry("operator", sign.map_or("", |(_, sign)| sign))?;
+                map.serialize_entry("operator", sign(comparison.operator()))?;
                 match &comparison.value {
                     Some(Value::Text(text)) => map.serialize_entry("value", text)?,
                     Some(Value::Integer(integer)) => map.serialize_entry("value", integer)?,
@@ -101,6 +98,12 @@ impl Serialize for Written<'_> {
         }
         map.end()
     }
+}
+
+/// The operator as it is written; nothing for one that is not known.
+pub(super) fn sign(operator: Operator) -> &'static str {
+    let known = OPERATORS.iter().find(|(it, _)| *it == operator);
+    known.map_or("", |(_, sign)| sign)
 }
 
 fn several(group: &v1::Predicates) -> Vec<Written<'_>> {

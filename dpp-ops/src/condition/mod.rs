@@ -8,6 +8,7 @@
 //! Operators are `==`, `!=`, `<`, `<=`, `>`, `>=`; conditions are joined by `all_of`, `any_of` and `not`.
 
 mod bounds;
+mod in_words;
 mod json;
 mod row_filter;
 #[cfg(test)]
@@ -21,12 +22,48 @@ use dpp_proto::v1::{self, predicate::Predicate as Form};
 use crate::Error;
 
 pub use bounds::{Bounds, Extent};
+pub(crate) use in_words::in_words;
 pub use json::from_json;
 pub(crate) use json::{Written, read};
 pub use row_filter::RowFilter;
 
-/// The names a condition speaks of, sorted. Fails on a condition that says nothing.
+/// Fails on a condition that is nested too deep, or too long to be asked of every row.
+pub(crate) fn check_size(condition: &v1::Predicate) -> Result<(), Error> {
+    let mut parts = 0;
+    let mut waiting = vec![(condition, 1)];
+    while let Some((condition, depth)) = waiting.pop() {
+        parts += 1;
+        if depth > DEEPEST {
+            return Err(Error::Condition {
+                limit: DEEPEST,
+                what: "levels",
+            });
+        }
+        if parts > MOST_PARTS {
+            return Err(Error::Condition {
+                limit: MOST_PARTS,
+                what: "parts",
+            });
+        }
+        match &condition.predicate {
+            Some(Form::AllOf(group) | Form::AnyOf(group)) => {
+                waiting.extend(group.predicates.iter().map(|part| (part, depth + 1)));
+            }
+            Some(Form::Not(inner)) => waiting.push((inner, depth + 1)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Of conditions within conditions. As many fit a message that crosses the wire.
+const DEEPEST: usize = 40;
+/// Comparisons and what joins them.
+const MOST_PARTS: usize = 1 << 20;
+
+/// The names a condition speaks of, sorted. Fails on a condition that says nothing, and on one that is too large.
 pub(crate) fn features(condition: &v1::Predicate) -> Result<BTreeSet<&str>, Error> {
+    check_size(condition)?;
     let mut names = BTreeSet::new();
     let mut waiting = vec![condition];
     while let Some(condition) = waiting.pop() {

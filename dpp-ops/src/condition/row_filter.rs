@@ -18,7 +18,7 @@ use dpp_proto::v1::{
     predicate::Predicate as Form,
 };
 
-use super::{incomplete, truth::Truth};
+use super::{check_size, incomplete, truth::Truth};
 use crate::{Error, Kind};
 
 /// Which rows to keep, decided by some features' columns.
@@ -52,6 +52,7 @@ impl RowFilter {
         condition: &v1::Predicate,
         features: &[v1::Feature],
     ) -> Result<RowFilter, Error> {
+        check_size(condition)?;
         let mut compiler = Compiler {
             features,
             used: Vec::new(),

@@ -310,3 +310,29 @@ fn lists_are_asked_what_they_hold() {
     let message = RowFilter::compile(&ordered, &[Kind::IdList.feature("c")]).unwrap_err();
     assert!(message.to_string().contains("holds that id"), "{message}");
 }
+
+fn nested(levels: usize) -> v1::Predicate {
+    let mut condition = from_json("where", r#"{"is_null": "d"}"#).unwrap();
+    for _ in 1..levels {
+        condition = v1::Predicate {
+            predicate: Some(v1::predicate::Predicate::Not(Box::new(condition))),
+        };
+    }
+    condition
+}
+
+#[test]
+fn conditions_too_deep_or_too_long_are_errors() {
+    let compile = |condition: &v1::Predicate| RowFilter::compile(condition, &features());
+    assert!(compile(&nested(40)).is_ok());
+    let message = compile(&nested(41)).unwrap_err().to_string();
+    assert!(message.contains("more than 40 levels"), "{message}");
+    let long = v1::Predicates {
+        predicates: vec![nested(1); 1 << 20],
+    };
+    let long = v1::Predicate {
+        predicate: Some(v1::predicate::Predicate::AnyOf(long)),
+    };
+    let message = compile(&long).unwrap_err().to_string();
+    assert!(message.contains("more than 1048576 parts"), "{message}");
+}

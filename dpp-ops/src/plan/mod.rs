@@ -11,6 +11,7 @@
 mod bind;
 mod by_feature;
 mod expand;
+mod explain;
 pub(crate) mod field;
 mod form;
 mod graph;
