@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanBufferBuilder, PrimitiveArray};
 use arrow::buffer::NullBuffer;
+use arrow::util::bit_iterator::BitIndexIterator;
 
 use crate::read::columns::Column;
 use crate::read::columns::runs::Runs;
@@ -19,6 +20,8 @@ pub(crate) struct Flat<S: Stored> {
     values: Vec<S::Read>,
     valid: BooleanBufferBuilder,
     nulls: usize,
+    /// For values that are to be spread over rows.
+    present: Vec<S::Read>,
 }
 
 struct Page<S: Stored> {
@@ -37,6 +40,7 @@ impl<S: Stored> Flat<S> {
             values: Vec::new(),
             valid: BooleanBufferBuilder::new(0),
             nulls: 0,
+            present: Vec::new(),
         })
     }
 
@@ -58,13 +62,14 @@ impl<S: Stored> Flat<S> {
 }
 
 impl<S: Stored> Page<S> {
-    /// Appends the next `rows` rows, nulls as zeros; returns how many are null.
+    /// Appends the next `rows` rows, nulls as zeros; returns how many are null. `some` is a buffer to use.
     fn read(
         &mut self,
         rows: usize,
         dictionary: &[S::Read],
         values: &mut Vec<S::Read>,
         valid: &mut BooleanBufferBuilder,
+        some: &mut Vec<S::Read>,
     ) -> Result<usize, PageFault> {
         let before = valid.len();
         let present = match &mut self.definition {
@@ -74,12 +79,17 @@ impl<S: Stored> Page<S> {
                 rows
             }
         };
-        let first = values.len();
-        self.values.read(present, dictionary, values)?;
-        if present < rows {
+        if present == rows {
+            self.values.read(rows, dictionary, values)?;
+        } else {
+            some.clear();
+            self.values.read(present, dictionary, some)?;
+            let first = values.len();
             values.resize(first + rows, S::Read::default());
-            let is_valid = |row| arrow::util::bit_util::get_bit(valid.as_slice(), before + row);
-            spread(&mut values[first..], present, is_valid);
+            let places = BitIndexIterator::new(valid.as_slice(), before, rows);
+            for (row, value) in places.zip(some) {
+                values[first + row] = *value;
+            }
         }
         self.rows -= rows;
         Ok(rows - present)
@@ -105,7 +115,8 @@ where
             let rows = missing.min(self.page()?.rows);
             if let Some(page) = &mut self.page {
                 let (values, valid) = (&mut self.values, &mut self.valid);
-                self.nulls += page.read(rows, &self.dictionary, values, valid)?;
+                self.nulls +=
+                    page.read(rows, &self.dictionary, values, valid, &mut self.present)?;
             }
             missing -= rows;
         }
@@ -139,16 +150,6 @@ where
         let nulls = (self.nulls > 0).then(|| NullBuffer::new(valid));
         self.nulls = 0;
         <S::Read as ArrowNative>::array(values, nulls)
-    }
-}
-
-/// Moves the first `present` values of `values` to the rows that have one, in order; the other rows become zero.
-fn spread<T: Copy + Default>(values: &mut [T], present: usize, is_valid: impl Fn(usize) -> bool) {
-    let mut left = present;
-    for row in (0..values.len()).rev() {
-        let valid = is_valid(row);
-        left -= usize::from(valid);
-        values[row] = if valid { values[left] } else { T::default() };
     }
 }
 

@@ -275,15 +275,7 @@ fn read_levels(
 ) -> Result<(), PageFault> {
     levels.resize(count, 0);
     let mut runs = Runs::new(stored.unwrap_or_default(), width);
-    let mut some = [0; 1024];
-    for levels in levels.chunks_mut(some.len()) {
-        let some = &mut some[..levels.len()];
-        runs.read(some)?;
-        for (level, read) in levels.iter_mut().zip(some) {
-            *level = *read as u8;
-        }
-    }
-    Ok(())
+    runs.read(levels)
 }
 
 /// Far more than writers put into a page; equal levels take no bytes, so a few could claim any number.

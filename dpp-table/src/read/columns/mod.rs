@@ -8,6 +8,7 @@
 //!
 //! The crate's own reader of the same columns is what tests compare with.
 
+mod bits;
 mod delta;
 mod flat;
 mod lists;

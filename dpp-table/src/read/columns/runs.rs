@@ -10,6 +10,7 @@
 use arrow::array::BooleanBufferBuilder;
 use bytes::Bytes;
 
+use crate::read::columns::bits::{Packed, unpack};
 use crate::read::pages::PageFault;
 
 /// Where the reading of runs stands.
@@ -40,13 +41,13 @@ impl Runs {
     }
 
     /// The next `out.len()` values.
-    pub(crate) fn read(&mut self, out: &mut [u32]) -> Result<(), PageFault> {
+    pub(crate) fn read<T: Packed>(&mut self, out: &mut [T]) -> Result<(), PageFault> {
         let mut filled = 0;
         while filled < out.len() {
             let taken = self.take(out.len() - filled)?;
             let part = &mut out[filled..filled + taken.count()];
             match taken {
-                Taken::Repeated { value, .. } => part.fill(value),
+                Taken::Repeated { value, .. } => part.fill(T::of(value)),
                 Taken::Packed { bit, .. } => unpack(&self.data, bit, self.width, part),
             }
             filled += taken.count();
@@ -182,32 +183,6 @@ pub(crate) fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
-/// Values of `width` bits each, of which the first begins at `bit`. All of them lie within `data`.
-fn unpack(data: &[u8], bit: usize, width: usize, out: &mut [u32]) {
-    let mask = u32::MAX >> (32 - width);
-    let value = |word: [u8; 8], bit: usize| (u64::from_le_bytes(word) >> (bit & 7)) as u32 & mask;
-    // eight bytes from where a value begins hold all of it; near the end there are no eight
-    let whole = data.len().saturating_sub(7) * 8;
-    let fast = whole.saturating_sub(bit).div_ceil(width).min(out.len());
-    let (fast, rest) = out.split_at_mut(fast);
-    let mut at = bit;
-    for out in fast {
-        let word = data[at >> 3..]
-            .first_chunk()
-            .expect("eight bytes are there");
-        *out = value(*word, at);
-        at += width;
-    }
-    for out in rest {
-        let bytes = &data[at >> 3..];
-        let mut word = [0; 8];
-        let there = bytes.len().min(8);
-        word[..there].copy_from_slice(&bytes[..there]);
-        *out = value(word, at);
-        at += width;
-    }
-}
-
 /// How many of `count` bits from `bit` are 1.
 fn ones(data: &[u8], bit: usize, count: usize) -> usize {
     arrow::util::bit_chunk_iterator::UnalignedBitChunk::new(data, bit, count).count_ones()
@@ -271,16 +246,16 @@ mod tests {
                 if skip {
                     reader.skip(count).unwrap();
                 } else {
-                    let mut out = vec![7; count];
+                    let mut out = vec![7_u32; count];
                     reader.read(&mut out).unwrap();
                     prop_assert_eq!(&out, &values[at..at + count]);
                 }
                 at += count;
             }
-            let mut rest = vec![7; values.len() - at];
+            let mut rest = vec![7_u32; values.len() - at];
             reader.read(&mut rest).unwrap();
             prop_assert_eq!(&rest, &values[at..]);
-            prop_assert!(reader.read(&mut [0]).is_err());
+            prop_assert!(reader.read(&mut [0_u32]).is_err());
         }
 
         #[test]
@@ -302,7 +277,7 @@ mod tests {
         #[test]
         fn senseless_bytes_are_an_error_and_no_panic(data in prop::collection::vec(any::<u8>(), 0..40), width in 0_u8..=40) {
             let mut reader = Runs::new(data.into(), width);
-            let mut out = [0; 37];
+            let mut out = [0_u32; 37];
             for _ in 0..20 {
                 if reader.read(&mut out).is_err() || reader.skip(1000).is_err() {
                     break;

@@ -151,16 +151,27 @@ fn plain<S: Stored>(stored: &mut Bytes, count: usize) -> Result<Bytes, PageFault
     }
 }
 
-fn look_up<T: Copy>(indices: &[u32], dictionary: &[T], out: &mut Vec<T>) -> Result<(), PageFault> {
-    let most = indices.iter().copied().max().unwrap_or(0);
-    if most as usize >= dictionary.len() {
-        return Err(PageFault::Dictionary {
-            index: most,
+fn look_up<T: Copy + Default>(
+    indices: &[u32],
+    dictionary: &[T],
+    out: &mut Vec<T>,
+) -> Result<(), PageFault> {
+    let mut beyond = None;
+    out.extend(indices.iter().map(|index| {
+        let value = dictionary.get(*index as usize).copied();
+        // an error later is cheaper than a look before
+        value.unwrap_or_else(|| {
+            beyond = Some(*index);
+            T::default()
+        })
+    }));
+    match beyond {
+        None => Ok(()),
+        Some(index) => Err(PageFault::Dictionary {
+            index,
             count: dictionary.len(),
-        });
+        }),
     }
-    out.extend(indices.iter().map(|index| dictionary[*index as usize]));
-    Ok(())
 }
 
 /// First all first bytes, then all second ones, and so on.
