@@ -21,7 +21,7 @@ use crate::{
 pub(crate) enum Task {
     /// Hold a plan against a table: features, kinds, parameters, names of outputs
     Check(CheckArguments),
-    /// Show a plan as a tree; for a table, with patterns expanded and kinds
+    /// Show a plan as a tree; for a table, with patterns expanded, kinds, and how it runs
     Explain(ExplainArguments),
 }
 
@@ -89,17 +89,8 @@ struct Report<'a> {
 fn check(arguments: &CheckArguments) -> Result<(), Error> {
     let plan = read_plan(&arguments.plan)?;
     let (storage, keys) = (&arguments.storage, &arguments.keys);
-    let (bound, program) = crate::runtime()?.block_on(async {
-        let bound = bound(&plan, &arguments.table, storage, keys).await?;
-        let mut registry = Registry::standard();
-        for reference in references(&bound) {
-            let storage = storage.source(&arguments.table).storage;
-            let loaded = load_artefact(&reference, &storage).await?;
-            registry = registry.with_fitted(&reference.digest, loaded.into());
-        }
-        let program = Program::compile_with(&bound, &registry)?;
-        Ok::<_, Error>((bound, program))
-    })?;
+    let (bound, program) =
+        crate::runtime()?.block_on(bound(&plan, &arguments.table, storage, keys))?;
     let features = program.features().iter();
     let outputs = Group::ALL.map(|group| (group.name(), bound.outputs(group).len()));
     let outputs = outputs.into_iter().filter(|(_, outputs)| *outputs > 0);
@@ -126,22 +117,32 @@ impl Report<'_> {
 }
 
 fn explain(arguments: &ExplainArguments) -> Result<(), Error> {
-    let mut plan = read_plan(&arguments.plan)?;
-    if let Some(url) = &arguments.table {
-        let bound = bound(&plan, url, &arguments.storage, &arguments.keys);
-        plan = crate::runtime()?.block_on(bound)?;
-    }
-    output::text(&plan.explain())
+    let plan = read_plan(&arguments.plan)?;
+    let Some(url) = &arguments.table else {
+        return output::text(&plan.explain());
+    };
+    let bound = bound(&plan, url, &arguments.storage, &arguments.keys);
+    let (plan, program) = crate::runtime()?.block_on(bound)?;
+    output::text(&format!("{}\n{}", plan.explain(), program.explain()))
 }
 
+/// The plan bound to the table, with the program that a worker would run.
 async fn bound(
     plan: &Plan,
     url: &str,
     storage: &StorageArguments,
     keys: &KeyArguments,
-) -> Result<Plan, Error> {
-    let table = Table::open_with(&storage.source(url), keys.options()?)?;
-    Ok(plan.bind(&table.describe().await?.schema)?)
+) -> Result<(Plan, Program), Error> {
+    let source = storage.source(url);
+    let table = Table::open_with(&source, keys.options()?)?;
+    let bound = plan.bind(&table.describe().await?.schema)?;
+    let mut registry = Registry::standard();
+    for reference in references(&bound) {
+        let loaded = load_artefact(&reference, &source.storage).await?;
+        registry = registry.with_fitted(&reference.digest, loaded.into());
+    }
+    let program = Program::compile_with(&bound, &registry)?;
+    Ok((bound, program))
 }
 
 const EXAMPLES: &str = "\

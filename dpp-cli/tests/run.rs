@@ -240,9 +240,10 @@ fn plans_are_checked_and_explained() {
     let bound = text(&dpp(&format!("plan explain {plan} --table {}", table.display())).stdout);
     assert!(tree.contains("└ features "), "{tree}");
     assert!(
-        bound.contains(": dense") && !bound.contains("features "),
+        bound.contains(": dense") && !bound.contains("└ features "),
         "{bound}"
     );
+    assert!(bound.contains("straight into their tensors"), "{bound}");
     fs::write(&job.plan, PLAN.replace("log1p", "log2p")).unwrap();
     let refused = dpp(&format!("plan check {plan} --table {}", table.display()));
     assert_eq!(refused.status.code(), Some(2));

@@ -29,6 +29,16 @@ pub(crate) enum Chain {
     Lists(ListChain),
 }
 
+impl Chain {
+    /// Ops that values pass through.
+    pub(crate) fn ops(&self) -> usize {
+        match self {
+            Chain::Dense(DenseChain(ops)) => ops.len(),
+            Chain::Lists(ListChain { stretches, maps }) => stretches.len() + maps.len(),
+        }
+    }
+}
+
 /// Ops on dense values, each [`InPlace::Values`] or [`InPlace::Nulls`], in order.
 #[derive(Clone, Debug)]
 pub(crate) struct DenseChain(pub(super) Vec<SharedOp>);

@@ -4,6 +4,7 @@
 
 pub(crate) mod chain;
 mod compile;
+mod explain;
 mod optimise;
 
 use std::sync::Arc;

@@ -151,3 +151,30 @@ proptest! {
         check(&text(&nodes, &shown), &rows);
     }
 }
+
+#[test]
+fn a_program_says_what_was_pushed_where() {
+    let nodes = [
+        r#"{"feature": "dense"}"#.to_owned(),
+        format!(r#"{{"inputs": [0], {}}}"#, OPS[0]),
+        format!(r#"{{"inputs": [1], {}}}"#, OPS[4]),
+        format!(r#"{{"inputs": [0], {}}}"#, OPS[0]),
+        format!(r#"{{"inputs": [3], {}}}"#, OPS[9]),
+        r#"{"feature": "ids"}"#.to_owned(),
+        format!(r#"{{"inputs": [5], {}}}"#, OPS[16]),
+        format!(r#"{{"inputs": [6], {}}}"#, OPS[11]),
+    ];
+    let plan = text(
+        &nodes,
+        &[(2, "dense"), (4, "sparse"), (7, "sparse"), (5, "sparse")],
+    );
+    let explained = |program: Program| program.explain();
+    assert_eq!(
+        explained(Program::compile(&plan.bind(&schema()).unwrap()).unwrap()),
+        "runs as\n  reads 2 features, each once\n  computes 2 columns that are used again or by ops on several\n  \
+         writes 2 of 4 outputs straight into their tensors, through 3 ops in place"
+    );
+    assert!(
+        explained(Program::as_written(&plan, &schema()).unwrap()).contains("computes 6 columns")
+    );
+}
