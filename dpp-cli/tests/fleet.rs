@@ -2,18 +2,22 @@
 #![expect(clippy::unwrap_used, reason = "a test's own functions may panic too")]
 
 mod dpp;
+#[path = "dpp/service.rs"]
+mod service;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::dpp::{command, dpp, text};
+use crate::{
+    dpp::{command, dpp, text},
+    service::Service,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const FAST: &str = "--heartbeat-seconds 0.2 --scale-down-seconds 1";
@@ -23,25 +27,11 @@ const PLAN: &str = r#"{"nodes": [
     {"feature": "label"}],
   "dense": [{"node": 2}], "sparse": [{"node": 4}], "labels": [{"name": "label", "node": 5}]}"#;
 
-/// A child that is killed when the test ends, however it ends.
-struct Service {
-    child: Child,
-    address: String,
-}
-
 impl Service {
-    fn start(line: &str) -> Service {
-        let mut child = command(line).stdout(Stdio::piped()).spawn().unwrap();
-        let mut said = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut said)
-            .unwrap();
-        let address = said.trim().rsplit(' ').next().unwrap().to_owned();
-        Service { child, address }
-    }
-
     fn fleet(address: &str, more: &str) -> Service {
-        Service::start(&format!("serve fleet --listen {address} {FAST} {more}"))
+        Service::start(command(&format!(
+            "serve fleet --listen {address} {FAST} {more}"
+        )))
     }
 
     fn status(&self) -> Value {
@@ -75,13 +65,6 @@ impl Service {
     fn terminate(&mut self) {
         signal("TERM", self.child.id());
         assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -183,7 +166,10 @@ fn a_fleet_killed_in_mid_run_is_noticed_by_nobody() {
         "serve worker --listen 127.0.0.1:0 --fleet fleet://{} --threads 1",
         fleet.address
     );
-    let _workers = [Service::start(&worker), Service::start(&worker)];
+    let _workers = [
+        Service::start(command(&worker)),
+        Service::start(command(&worker)),
+    ];
     let line = format!("{run} --epochs 40 --service fleet://{}", fleet.address);
     let running = command(&line)
         .stdout(Stdio::piped())
@@ -227,10 +213,10 @@ fn workers_of_a_killed_fleet_are_known_to_the_next_and_leave_when_asked() {
 fn top_is_a_table_and_drain_says_whom_it_does_not_know() {
     let fleet = Service::fleet("127.0.0.1:0", "");
     let at = format!("--fleet fleet://{}", fleet.address);
-    let mut worker = Service::start(&format!(
+    let mut worker = Service::start(command(&format!(
         "serve worker --listen 127.0.0.1:0 --fleet fleet://{}",
         fleet.address
-    ));
+    )));
     let shown = text(&dpp(&format!("fleet top {at}")).stdout);
     assert!(
         shown.contains("required workers") && shown.contains(&worker.address),

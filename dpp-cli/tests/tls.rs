@@ -2,12 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test's own functions may panic too")]
 
 mod dpp;
+#[path = "dpp/service.rs"]
+mod service;
 
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Output, Stdio},
+    process::Output,
     time::{Duration, Instant},
 };
 
@@ -15,7 +16,10 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::dpp::{command, dpp, text};
+use crate::{
+    dpp::{command, dpp, text},
+    service::Service,
+};
 
 const PLAN: &str = r#"{"nodes": [{"pattern": "f_*"}, {"feature": "label"}], "dense": [{"node": 0}], "labels": [{"name": "label", "node": 1}]}"#;
 
@@ -50,34 +54,11 @@ fn with_tls(line: &str, folder: &Path, files: &str) -> std::process::Command {
     }
     command
 }
-
-/// A service that is killed when the test ends, and whose log goes to a file.
-struct Service {
-    child: Child,
-    address: String,
-}
-
-impl Service {
-    fn start(line: &str, folder: &Path, files: &str, log: &str) -> Service {
-        let mut child = with_tls(line, folder, files)
-            .stdout(Stdio::piped())
-            .stderr(File::create(folder.join(log)).unwrap())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut said)
-            .unwrap();
-        let address = said.trim().rsplit(' ').next().unwrap().to_owned();
-        Service { child, address }
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Starts a service that logs to a file in `folder`.
+fn start(line: &str, folder: &Path, files: &str, log: &str) -> Service {
+    let mut command = with_tls(line, folder, files);
+    command.stderr(File::create(folder.join(log)).unwrap());
+    Service::start(command)
 }
 
 fn checksum(output: &Output) -> String {
@@ -96,12 +77,12 @@ fn only_callers_with_our_certificate_are_let_in_and_no_key_is_said() {
     authority(at, "theirs");
     let mine = format!("{OURS} CLIENT_CA=ours.pem");
     let fleet = "serve fleet --listen 127.0.0.1:0 --heartbeat-seconds 0.2";
-    let fleet = Service::start(fleet, at, &mine, "fleet.log");
+    let fleet = start(fleet, at, &mine, "fleet.log");
     let worker = format!(
         "serve worker --listen 127.0.0.1:0 --fleet fleet://{}",
         fleet.address
     );
-    let worker = Service::start(&worker, at, &mine, "worker.log");
+    let worker = start(&worker, at, &mine, "worker.log");
 
     let top = format!("fleet top --once --fleet fleet://{}", fleet.address);
     let cases = [
@@ -179,7 +160,7 @@ fn local_workers_have_the_fleets_certificate() {
         "serve fleet --listen 127.0.0.1:0 --heartbeat-seconds 0.2 --local-workers 1..1 \
          --tls-cert {cert} --tls-key {key} --tls-client-ca {ca} --tls-ca {ca} -- --threads 1"
     );
-    let fleet = Service::start(&line, at, "", "log");
+    let fleet = start(&line, at, "", "log");
     let top = format!("fleet top --json --fleet fleet://{}", fleet.address);
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -218,7 +199,7 @@ fn beyond_loopback_a_service_must_have_tls_and_ask_for_tokens() {
             assert_eq!(refused.status.code(), Some(2), "{said}");
             assert!(said.contains("--token-keys"), "{said}");
         }
-        let service = Service::start(&with_keys, at, OURS, "log");
+        let service = start(&with_keys, at, OURS, "log");
         assert!(
             service.address.starts_with("0.0.0.0:"),
             "{}",

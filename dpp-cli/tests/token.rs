@@ -2,53 +2,28 @@
 #![expect(clippy::unwrap_used, reason = "a test's own functions may panic too")]
 
 mod dpp;
+#[path = "dpp/service.rs"]
+mod service;
 
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::TcpStream,
     path::Path,
-    process::{Child, Output, Stdio},
+    process::Output,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::dpp::{command, dpp, text};
+use crate::{
+    dpp::{command, dpp, text},
+    service::Service,
+};
 
 const PLAN: &str = r#"{"nodes": [{"pattern": "f_*"}, {"feature": "label"}], "dense": [{"node": 0}], "labels": [{"name": "label", "node": 1}]}"#;
 const ONE: &str = r#"{"nodes": [{"feature": "f_1"}, {"feature": "label"}], "dense": [{"name": "f_1", "node": 0}], "labels": [{"name": "label", "node": 1}]}"#;
-
-/// A service that is killed when the test ends, and whose log goes to a file.
-struct Service {
-    child: Child,
-    address: String,
-}
-
-impl Service {
-    fn start(line: &str, folder: &Path, token: &str, log: &str) -> Service {
-        let mut child = with_token(line, folder, token)
-            .stdout(Stdio::piped())
-            .stderr(File::create(folder.join(log)).unwrap())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut said)
-            .unwrap();
-        let address = said.trim().rsplit(' ').next().unwrap().to_owned();
-        Service { child, address }
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// A command line that logs everything it does, with the token in `folder` that is called so, if one is.
 fn with_token(line: &str, folder: &Path, token: &str) -> std::process::Command {
     let mut command = command(line);
@@ -57,6 +32,13 @@ fn with_token(line: &str, folder: &Path, token: &str) -> std::process::Command {
         command.env("DPP_TOKEN_FILE", folder.join(token));
     }
     command
+}
+
+/// Starts a service that logs to a file in `folder`.
+fn start(line: &str, folder: &Path, token: &str, log: &str) -> Service {
+    let mut command = with_token(line, folder, token);
+    command.stderr(File::create(folder.join(log)).unwrap());
+    Service::start(command)
 }
 
 /// What a finished process said, and how it ended.
@@ -184,12 +166,12 @@ fn who_may_read_what() {
 
     let keys = format!("--token-keys {}", at.join("ours.pub").display());
     let fleet = format!("serve fleet --listen 127.0.0.1:0 --heartbeat-seconds 0.2 {keys}");
-    let fleet = Service::start(&fleet, at, "", "fleet.log");
+    let fleet = start(&fleet, at, "", "fleet.log");
     let worker = format!(
         "serve worker --listen 127.0.0.1:0 --threads 1 --fleet fleet://{} {keys}",
         fleet.address
     );
-    let worker = Service::start(&worker, at, "worker", "worker.log");
+    let worker = start(&worker, at, "worker", "worker.log");
     wait_for_worker(at, &fleet, "operator");
     let mut heard = get(&fleet, "/metrics") + &get(&fleet, "/api/v1/status") + &get(&fleet, "/");
     assert!(heard.contains("dpp_fleet_workers"), "{heard}");
@@ -282,7 +264,7 @@ fn who_may_read_what() {
     // Keys are rotated: a service that knows both lets the bearers of both in.
     let both = format!("{keys},{}", at.join("theirs.pub").display());
     let both = format!("serve worker --listen 127.0.0.1:0 --threads 1 {both}");
-    let both = Service::start(&both, at, "", "both.log");
+    let both = start(&both, at, "", "both.log");
     for token in ["all", "rotated"] {
         let run = format!(
             "run --json --batch-size 100 --table {ads}/clicks --plan {} --service {}",
