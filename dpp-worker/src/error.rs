@@ -48,6 +48,9 @@ pub enum Error {
         /// Bytes that were asked for.
         bytes: u64,
     },
+    /// An earlier read of the same client needs its memory.
+    #[error("an earlier read of this client needs the memory of this one: ask for the rest again")]
+    MadeWay,
     /// As many reads are under way as it holds.
     #[error(
         "the worker has {reads} reads under way or in waiting, and takes no more until some have ended"
@@ -100,7 +103,7 @@ impl Faulty for Error {
             Error::UnknownJob { .. } => Fault::Changed,
             Error::Denied { .. } => Fault::Denied,
             Error::Request { .. } => Fault::Invalid,
-            Error::Full { .. } | Error::Busy { .. } => Fault::Unavailable,
+            Error::Full { .. } | Error::Busy { .. } | Error::MadeWay => Fault::Unavailable,
             Error::Panicked { .. } | Error::Threads { .. } => Fault::Internal,
             Error::Keys { source } => source.fault(),
             Error::Log(error) => error.fault(),

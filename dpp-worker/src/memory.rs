@@ -6,20 +6,24 @@
 //! ```
 //!
 //! A client that does not take its frames fills two thirds at most, two of them four fifths: it stops its own streams, and
-//! there is room for others. A client's reads are admitted in the order in which it asked, which is that of first use. A read
-//! larger than everything is admitted alone.
+//! there is room for others. A client's reads are admitted in the order of their turns, which is that of first use, and one that
+//! was admitted before an earlier one came makes way for it: a client waits for its earliest read first, and takes nothing from
+//! later ones meanwhile. A read larger than everything is admitted alone.
 //!
 //! Source: Choudhury, Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt::{self, Display, Formatter},
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 
 use crate::{Error, metrics};
 
@@ -41,7 +45,9 @@ pub(crate) struct Memory {
 pub(crate) struct Admitted {
     memory: Arc<Memory>,
     client: String,
+    place: Place,
     bytes: u64,
+    make_way: Arc<Notify>,
 }
 
 /// A place in a client's queue, left when dropped.
@@ -49,8 +55,11 @@ pub(crate) struct Admitted {
 pub(crate) struct Turn {
     memory: Arc<Memory>,
     client: String,
-    ticket: u64,
+    place: Place,
 }
+
+/// Where a read stands among those of its client: its turn, then the order in which it asked.
+type Place = (u64, u64);
 
 /// Who holds and waits for what. Pure.
 #[derive(Debug, Default)]
@@ -63,7 +72,9 @@ struct Held {
 #[derive(Debug, Default)]
 struct Client {
     bytes: u64,
-    waiting: VecDeque<u64>,
+    waiting: BTreeSet<Place>,
+    /// Reads admitted, and how they are asked to make way.
+    admitted: BTreeMap<Place, Arc<Notify>>,
 }
 
 impl Memory {
@@ -81,12 +92,12 @@ impl Memory {
         self.limit
     }
 
-    /// A place at the end of a client's queue: reads are admitted in the order in which they took theirs.
-    pub(crate) fn queue(self: &Arc<Self>, client: &str) -> Turn {
+    /// A place in a client's queue, before those of later turns.
+    pub(crate) fn queue(self: &Arc<Self>, client: &str, turn: u64) -> Turn {
         Turn {
             memory: self.clone(),
             client: client.to_owned(),
-            ticket: self.lock().ask(client),
+            place: self.lock().ask(client, turn),
         }
     }
 
@@ -109,16 +120,21 @@ impl Admitted {
     pub(crate) fn holds(&mut self, bytes: u64) {
         let before = std::mem::replace(&mut self.bytes, bytes);
         self.memory.change(|held| {
-            held.give_back(&self.client, before);
             held.take(&self.client, bytes);
+            held.give_back(&self.client, before);
         });
+    }
+
+    /// Told when an earlier read of the same client can't be admitted because of this one.
+    pub(crate) fn make_way(&self) -> Arc<Notify> {
+        self.make_way.clone()
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.memory
-            .change(|held| held.give_back(&self.client, self.bytes));
+            .change(|held| held.end(&self.client, self.place, self.bytes));
     }
 }
 
@@ -132,24 +148,24 @@ impl Turn {
         let mut changes = memory.changes.subscribe();
         let admitted = async {
             loop {
-                if memory
-                    .lock()
-                    .admit(memory.limit, client, self.ticket, bytes)
-                {
-                    return;
+                let admitted = memory.lock().admit(memory.limit, client, self.place, bytes);
+                if let Some(make_way) = admitted {
+                    return make_way;
                 }
                 // What changes after the subscription was made is seen above.
                 changes.changed().await.expect("the sender is ours");
             }
         };
-        if timeout(PATIENCE, admitted).await.is_err() {
+        let Ok(make_way) = timeout(PATIENCE, admitted).await else {
             let (held, limit) = (memory.lock().total, memory.limit.unwrap_or(u64::MAX));
             return Err(Error::Full { held, limit, bytes });
-        }
+        };
         Ok(Admitted {
             memory: memory.clone(),
             client: client.clone(),
+            place: self.place,
             bytes,
+            make_way,
         })
     }
 }
@@ -157,28 +173,50 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         self.memory
-            .change(|held| held.leave(&self.client, self.ticket));
+            .change(|held| held.leave(&self.client, self.place));
     }
 }
 
 impl Held {
-    fn ask(&mut self, client: &str) -> u64 {
+    fn ask(&mut self, client: &str, turn: u64) -> Place {
         self.next_ticket += 1;
+        let place = (turn, self.next_ticket);
         let waiting = &mut self.clients.entry(client.to_owned()).or_default().waiting;
-        waiting.push_back(self.next_ticket);
-        self.next_ticket
+        waiting.insert(place);
+        place
     }
 
-    fn admit(&mut self, limit: Option<u64>, client: &str, ticket: u64, bytes: u64) -> bool {
-        let Some(asking) = self.clients.get(client) else {
-            return false;
-        };
-        let may = asking.waiting.front() == Some(&ticket)
-            && limit.is_none_or(|limit| fits(limit, self.total, asking.bytes, bytes));
-        if may {
-            self.take(client, bytes);
+    /// Admits a read if it is the first of its client and fits. What is in its way, of later turns, is asked to make way.
+    fn admit(
+        &mut self,
+        limit: Option<u64>,
+        client: &str,
+        place: Place,
+        bytes: u64,
+    ) -> Option<Arc<Notify>> {
+        let asking = self.clients.get_mut(client)?;
+        if asking.waiting.first() != Some(&place) {
+            return None;
         }
-        may
+        if limit.is_some_and(|limit| !fits(limit, self.total, asking.bytes, bytes)) {
+            if let Some((latest, make_way)) = asking.admitted.last_key_value()
+                && latest.0 > place.0
+            {
+                make_way.notify_one();
+            }
+            return None;
+        }
+        let make_way = Arc::new(Notify::new());
+        asking.admitted.insert(place, make_way.clone());
+        self.take(client, bytes);
+        Some(make_way)
+    }
+
+    fn end(&mut self, client: &str, place: Place, bytes: u64) {
+        if let Some(client) = self.clients.get_mut(client) {
+            client.admitted.remove(&place);
+        }
+        self.give_back(client, bytes);
     }
 
     fn take(&mut self, client: &str, bytes: u64) {
@@ -194,15 +232,15 @@ impl Held {
         self.forget_idle(client);
     }
 
-    fn leave(&mut self, client: &str, ticket: u64) {
+    fn leave(&mut self, client: &str, place: Place) {
         if let Some(client) = self.clients.get_mut(client) {
-            client.waiting.retain(|waiting| *waiting != ticket);
+            client.waiting.remove(&place);
         }
         self.forget_idle(client);
     }
 
     fn forget_idle(&mut self, client: &str) {
-        let is_idle = |client: &Client| client.bytes == 0 && client.waiting.is_empty();
+        let is_idle = |client: &Client| client.admitted.is_empty() && client.waiting.is_empty();
         if self.clients.get(client).is_some_and(is_idle) {
             self.clients.remove(client);
         }
@@ -267,16 +305,16 @@ mod tests {
         let memory = Memory::new(Some(ByteSize(90)));
         let mut slow = Vec::new();
         while let Ok(admitted) =
-            timeout(Duration::from_millis(1), memory.queue("slow").admit(10)).await
+            timeout(Duration::from_millis(1), memory.queue("slow", 0).admit(10)).await
         {
             slow.push(admitted.unwrap());
         }
         assert_eq!(slow.len(), 6, "two thirds");
         for _ in 0..100 {
-            memory.queue("quick").admit(20).await.unwrap();
+            memory.queue("quick", 0).admit(20).await.unwrap();
         }
         slow.pop();
-        memory.queue("slow").admit(10).await.unwrap();
+        memory.queue("slow", 0).admit(10).await.unwrap();
         drop(slow);
         assert_eq!(totals(&memory), (0, 0));
     }
@@ -284,20 +322,20 @@ mod tests {
     #[tokio::test]
     async fn a_client_with_large_reads_leaves_room_for_one_of_another() {
         let memory = Memory::new(Some(ByteSize(90)));
-        let _slow = memory.queue("slow").admit(35).await.unwrap();
-        let second = timeout(Duration::from_millis(1), memory.queue("slow").admit(35)).await;
+        let _slow = memory.queue("slow", 0).admit(35).await.unwrap();
+        let second = timeout(Duration::from_millis(1), memory.queue("slow", 0).admit(35)).await;
         assert!(second.is_err(), "it would fill all");
-        memory.queue("quick").admit(35).await.unwrap();
+        memory.queue("quick", 0).admit(35).await.unwrap();
     }
 
     #[tokio::test]
     async fn what_never_fits_goes_alone() {
         let memory = Memory::new(Some(ByteSize(90)));
-        let alone = memory.queue("a").admit(1_000).await.unwrap();
-        let waiting = timeout(Duration::from_millis(1), memory.queue("b").admit(1)).await;
+        let alone = memory.queue("a", 0).admit(1_000).await.unwrap();
+        let waiting = timeout(Duration::from_millis(1), memory.queue("b", 0).admit(1)).await;
         assert!(waiting.is_err());
         drop(alone);
-        let mut small = memory.queue("b").admit(1).await.unwrap();
+        let mut small = memory.queue("b", 0).admit(1).await.unwrap();
         small.holds(60);
         assert_eq!(memory.lock().total, 60);
     }
@@ -305,11 +343,11 @@ mod tests {
     #[tokio::test]
     async fn a_clients_reads_are_admitted_in_turn() {
         let memory = Memory::new(Some(ByteSize(90)));
-        let first = memory.queue("a").admit(60).await.unwrap();
-        let large = memory.queue("a").admit(50);
+        let first = memory.queue("a", 0).admit(60).await.unwrap();
+        let large = memory.queue("a", 0).admit(50);
         tokio::pin!(large);
         assert!(futures::poll!(&mut large).is_pending());
-        let small = memory.queue("a").admit(1);
+        let small = memory.queue("a", 0).admit(1);
         tokio::pin!(small);
         assert!(
             futures::poll!(&mut small).is_pending(),
@@ -317,6 +355,32 @@ mod tests {
         );
         drop(first);
         drop((large.await.unwrap(), small.await.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn what_came_too_early_makes_way_for_earlier_turns() {
+        let memory = Memory::new(Some(ByteSize(90)));
+        let later = memory.queue("a", 7).admit(40).await.unwrap();
+        let latest = memory.queue("a", 9).admit(20).await.unwrap();
+        let mut first = Box::pin(memory.queue("a", 3).admit(40));
+        assert!(futures::poll!(&mut first).is_pending());
+        timeout(Duration::from_secs(1), latest.make_way().notified())
+            .await
+            .unwrap();
+        drop(latest);
+        assert!(futures::poll!(&mut first).is_pending(), "not enough");
+        timeout(Duration::from_secs(1), later.make_way().notified())
+            .await
+            .unwrap();
+        drop(later);
+        let first = first.await.unwrap();
+        let mut again = Box::pin(memory.queue("a", 7).admit(40));
+        assert!(futures::poll!(&mut again).is_pending());
+        let told = timeout(Duration::from_millis(1), first.make_way().notified()).await;
+        assert!(told.is_err(), "earlier ones make way for nobody");
+        drop(first);
+        drop(again.await.unwrap());
+        assert_eq!(totals(&memory), (0, 0));
     }
 
     #[test]

@@ -193,6 +193,8 @@ fn description_messages(described: Description) -> Vec<DescribeResponse> {
 
 fn refuse(error: Error) -> Status {
     match error {
+        // No worker would do better, and this one has not failed.
+        Error::MadeWay => return Status::aborted(error.to_string()),
         Error::UnknownJob { .. } | Error::Full { .. } | Error::Busy { .. } => {
             tracing::debug!(%error, "refused; the client asks again")
         }

@@ -13,9 +13,9 @@ use dpp_proto::{
 };
 use parquet::file::properties::WriterProperties;
 use tokio::time::timeout;
-use tonic::transport::Channel;
+use tonic::{Code, transport::Channel};
 
-use crate::worker::{WorkerProcess, drain, open_job, read};
+use crate::worker::{WorkerProcess, drain, open_job, read, read_in_turn};
 
 const PLAN: &str = r#"{"nodes": [{"pattern": "*"}], "dense": [{"name": "*", "node": 0}]}"#;
 const COLUMNS: u64 = 256;
@@ -85,6 +85,42 @@ async fn a_client_that_does_not_read_stops_its_own_streams() {
     let rows = total.expect("reads end when nobody wants the rest").rows;
     let read_whole = (5 + 1) * GROUP_ROWS;
     assert!(rows > read_whole, "what broke off is counted too: {rows}");
+}
+
+#[tokio::test]
+async fn reads_that_came_too_early_make_way() {
+    let table = write_table();
+    let worker = WorkerProcess::start("64MiB");
+    let mut client = worker.client().await;
+    let (job, file) = open_job(&mut client, table.path().display().to_string(), PLAN).await;
+    // What is needed last comes first, and fills the memory.
+    let mut reads = Vec::new();
+    for turn in (0..6).rev() {
+        let opened = read_in_turn(&mut client, (&job, &file), turn, group(turn), WINDOW).await;
+        reads.push((turn, opened.unwrap()));
+        while turn == 5 && idle(&mut client).await {}
+    }
+    let (_, first) = reads.pop().unwrap();
+    let rows = timeout(Duration::from_secs(15), drain(first)).await;
+    assert_eq!(rows.expect("others made way").unwrap(), GROUP_ROWS);
+    // The others are served in turn, or are told to ask for the rest again.
+    let mut again = 0;
+    while let Some((turn, messages)) = reads.pop() {
+        let rows = timeout(Duration::from_secs(15), drain(messages)).await;
+        match rows.expect("it is its turn") {
+            Ok(rows) => assert_eq!(rows, GROUP_ROWS),
+            Err(status) => {
+                assert_eq!(status.code(), Code::Aborted, "turn {turn}: {status}");
+                again += 1;
+            }
+        }
+    }
+    assert!(again > 0, "nothing was in the way: the test shows nothing");
+}
+
+async fn idle(client: &mut WorkerClient<Channel>) -> bool {
+    let stats = client.stats(StatsRequest {}).await.unwrap().into_inner();
+    stats.active_reads == 0
 }
 
 /// What the worker has done, once it reads no more.

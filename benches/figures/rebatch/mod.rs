@@ -226,7 +226,7 @@ fn plan() -> Result<v1::Plan, Error> {
             {"op": "clamp", "inputs": [1], "min": 0.0},
             {"op": "log1p", "inputs": [2]},
             {"pattern": "S*"},
-            {"op": "first_x", "inputs": [4], "x": 20},
+            {"op": "first_x", "inputs": [4], "n": 20},
             {"op": "sigrid_hash", "inputs": [5], "salt": 0, "max_value": 1_000_000},
         ],
         "dense": [{"name": "*", "node": 3}],

@@ -64,7 +64,7 @@ impl Reader {
     /// Starts read number `number`.
     pub(super) fn open(&self, number: u64, planned: &PlannedRead, window: Charge) -> OpenRead {
         let credits = self.budget.credits(number, &self.requests.order, planned);
-        let request = self.requests.request(planned);
+        let request = self.requests.request(number, planned);
         OpenRead {
             number,
             events: self.source.read(&self.job, request, credits),
@@ -91,7 +91,7 @@ impl Reader {
 }
 
 impl Requests {
-    fn request(&self, read: &PlannedRead) -> v1::ReadRequest {
+    fn request(&self, number: u64, read: &PlannedRead) -> v1::ReadRequest {
         let PlannedRead {
             piece,
             selection,
@@ -121,6 +121,7 @@ impl Requests {
                     .collect()
             },
             run: self.run_name.clone(),
+            turn: number,
         }
     }
 }

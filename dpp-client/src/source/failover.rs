@@ -114,6 +114,10 @@ impl Read {
                 Ok(()) | Err(Broken::Unwanted) => return,
                 Err(Broken::For(error)) => return self.fail(error).await,
                 Err(Broken::UnknownJob) => self.tell(chosen, &mut patience).await,
+                // It has its place in the queue of whoever is asked again, behind what it made way for.
+                Err(Broken::Elsewhere(status)) if status.code() == Code::Aborted => {
+                    tracing::debug!(worker = %chosen.address, rows = self.received, "made way for an earlier read");
+                }
                 Err(Broken::Elsewhere(status)) => {
                     tracing::info!(worker = %chosen.address, %status, rows = self.received, "going on elsewhere");
                     chosen.failed();

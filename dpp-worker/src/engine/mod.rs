@@ -296,7 +296,7 @@ impl Engine {
         let room = room.map_err(|_| Error::Busy { reads: MOST_READS })?;
         let picks = Picks::of(&request, job.base_batch_rows())?;
         let (events, receiver) = mpsc::channel(FRAMES_AHEAD);
-        let (engine, turn) = (self.clone(), self.memory.queue(client));
+        let (engine, turn) = (self.clone(), self.memory.queue(client, request.turn));
         tokio::spawn(async move {
             let read = Read::new(&engine, &job, &request, &frames, &events);
             let ended = tokio::select! {

@@ -55,6 +55,23 @@ impl<'a> Read<'a> {
     ) -> Result<(v1::ReadSummary, Admitted), Error> {
         let size = self.size().await?;
         let mut admitted = turn.admit(self.job.held_bytes(self.request, size)).await?;
+        let make_way = admitted.make_way();
+        tokio::select! {
+            ended = self.work(picks, size, &mut admitted) => ended?,
+            () = make_way.notified() => return Err(Error::MadeWay),
+        }
+        // Nothing is left but what the client has not taken.
+        admitted.holds(self.job.frames_bytes());
+        Ok((self.summary, admitted))
+    }
+
+    /// Fetches, decodes and sends.
+    async fn work(
+        &mut self,
+        picks: Picks,
+        size: PieceSize,
+        admitted: &mut Admitted,
+    ) -> Result<(), Error> {
         let _active = self.engine.totals.begin_read();
         let picks = self.survivors(picks).await?;
         let fetched_before = self.summary.read_bytes;
@@ -64,10 +81,7 @@ impl<'a> Read<'a> {
             ..size
         };
         admitted.holds(self.job.held_bytes(self.request, size));
-        self.make_frames(piece, picks).await?;
-        // Nothing is left but what the client has not taken.
-        admitted.holds(self.job.frames_bytes());
-        Ok((self.summary, admitted))
+        self.make_frames(piece, picks).await
     }
 
     /// What the read will hold at most. Nobody asks where memory has no limit.

@@ -117,8 +117,19 @@ pub(crate) async fn read(
     rows: Range<u64>,
     window_rows: u64,
 ) -> Result<Streaming<ReadResponse>, Status> {
+    read_in_turn(client, (job_hash, file), 0, rows, window_rows).await
+}
+
+/// As `read`, one of several reads of which those with lower turns are needed first.
+pub(crate) async fn read_in_turn(
+    client: &mut WorkerClient<Channel>,
+    (job_hash, file): (&str, &SnapshotFile),
+    turn: u64,
+    rows: Range<u64>,
+    window_rows: u64,
+) -> Result<Streaming<ReadResponse>, Status> {
     let request = ReadRequest {
-        job_hash: job_hash.clone(),
+        job_hash: job_hash.to_owned(),
         file: Some(file.clone()),
         from_row: rows.start,
         to_row: rows.end,
@@ -126,6 +137,7 @@ pub(crate) async fn read(
             seed: 1,
             window_rows,
         }),
+        turn,
         ..Default::default()
     };
     client.read(request).await.map(tonic::Response::into_inner)
