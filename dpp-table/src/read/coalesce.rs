@@ -14,13 +14,16 @@ pub struct CoalesceSettings {
 }
 
 impl CoalesceSettings {
-    /// For this machine's files: a read call costs about as much as copying a few pages.
+    /// For this machine's files: a read call costs about as much as copying a few pages. `figures flatten` measures it (its
+    /// `gaps`): 51 MB in 288 chunks took 19 ms by gaps of 16 KiB, 22 ms by none and by 64 KiB, 35 ms by 256 KiB.
     pub const LOCAL: CoalesceSettings = CoalesceSettings {
         max_gap_bytes: 16 << 10,
         max_request_bytes: 16 << 20,
     };
-    /// For object stores: a request waits 10 to 30 ms, in which a connection moves about a megabyte. How much of that is
-    /// spent: [`CoalesceSettings::sparing`].
+    /// For object stores: a request waits 10 to 30 ms, in which a connection moves about a megabyte. `figures reorder
+    /// --request-ms 20 --bandwidth-mb 50` tries all powers of two and finds this one the fastest, in either order of features. How
+    /// much of it is spent: [`CoalesceSettings::sparing`]; through `figures flatten`'s S3 server that took 99 ms of CPU, whole
+    /// gaps of 1 MiB 193 ms and none 101 ms.
     pub const OBJECT_STORE: CoalesceSettings = CoalesceSettings {
         max_gap_bytes: 1 << 20,
         max_request_bytes: 16 << 20,
