@@ -47,6 +47,7 @@ pub use error::Error;
 pub use features::{rows, text_id::text_id};
 pub use footer::statistics::{ColumnBounds, StoredExtent};
 pub use options::TableOptions;
+pub use pool::keep_little_of;
 pub use read::coalesce::{CoalesceSettings, coalesce};
 pub use read::convert::arrow_type;
 pub use read::decode::PieceBatches;

@@ -1,12 +1,22 @@
 //! Buffers for fetched ranges and decompressed pages, used again: memory that was touched before fills ten times faster.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 /// A buffer that goes back where it came from.
 pub(crate) struct Pooled(Vec<u8>);
+
+/// Keeps fewer bytes of buffers from now on than usual where memory is short: an eighth of `memory` at most. Returns how many, which
+/// this process holds beside what its reads do.
+pub fn keep_little_of(memory: u64) -> u64 {
+    let share = usize::try_from(memory / 8).unwrap_or(usize::MAX);
+    let kept = share.min(USUALLY_KEPT_BYTES);
+    MAX_KEPT_BYTES.store(kept, Ordering::Relaxed);
+    kept as u64
+}
 
 /// A buffer for `bytes`; what it holds is left over from somebody else's page.
 pub(crate) fn take(bytes: usize) -> Pooled {
@@ -56,7 +66,10 @@ impl Drop for Pooled {
         let mut kept = kept();
         // the largest class that the buffer suffices for
         let class = class_of(bytes + 1).saturating_sub(1);
-        if bytes == 0 || class >= CLASSES || kept.bytes + bytes > MAX_KEPT_BYTES {
+        if bytes == 0
+            || class >= CLASSES
+            || kept.bytes + bytes > MAX_KEPT_BYTES.load(Ordering::Relaxed)
+        {
             return;
         }
         kept.bytes += bytes;
@@ -86,8 +99,10 @@ static KEPT: Mutex<Kept> = Mutex::new(Kept {
 });
 /// Buffers of more than 16 MiB are not kept: pages are a megabyte or so, and requests no larger than that.
 const CLASSES: usize = 25;
-/// Over all threads: what some hundred columns of a piece take.
-const MAX_KEPT_BYTES: usize = 64 << 20;
+/// Over all threads.
+static MAX_KEPT_BYTES: AtomicUsize = AtomicUsize::new(USUALLY_KEPT_BYTES);
+/// What some hundred columns of a piece take.
+const USUALLY_KEPT_BYTES: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -99,6 +114,6 @@ mod tests {
             assert!(take(bytes).capacity() >= bytes, "{bytes}");
             assert!(take(bytes).capacity() >= bytes, "{bytes}, again");
         }
-        assert!(kept().bytes <= MAX_KEPT_BYTES);
+        assert!(kept().bytes <= USUALLY_KEPT_BYTES);
     }
 }

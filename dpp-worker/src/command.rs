@@ -9,7 +9,7 @@ use dpp_proto::listen::{self, Address, Listener};
 use dpp_proto::process::{LogFormat, exit, start_log};
 use dpp_table::{KeySource, TableOptions};
 
-use crate::{ByteSize, Engine, Error, heartbeat, server};
+use crate::{ByteSize, Engine, Error, allocator, heartbeat, server};
 
 /// Options of a worker.
 #[derive(Args, Clone, Debug)]
@@ -87,6 +87,9 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
     let (tls, gate) = (arguments.access.tls.service()?, arguments.access.gate()?);
     let listener = Listener::bind_with(&arguments.listen, arguments.insecure, tls, &gate).await?;
     let shutdown = listen::signalled()?;
+    if arguments.memory.is_some() {
+        allocator::give_back_what_is_freed();
+    }
     let threads = arguments.threads.map(NonZeroUsize::get);
     let engine = Engine::start(threads)?
         .with_options(options(arguments.keys.as_ref())?)

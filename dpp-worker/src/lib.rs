@@ -3,6 +3,7 @@
 //! [`Engine`] does the work (tokio waits, a compute pool computes); [`server`] puts it behind gRPC and
 //! [`command`] runs it as a process that tells the fleet where it is.
 
+mod allocator;
 pub mod apply;
 pub mod command;
 mod compute;

@@ -52,17 +52,15 @@ pub(crate) async fn size(
 impl PieceSize {
     /// Adds a column of which a share is read.
     fn with(self, column: &ColumnChunkMetaData, group: &RowGroupMetaData, share: f64) -> PieceSize {
-        let part = |bytes: i64| {
-            let bytes = bytes.unsigned_abs();
-            bytes.min((bytes as f64 * share) as u64 + EDGES_BYTES)
-        };
-        let dictionary = match column.dictionary_page_offset() {
-            Some(_) => PAGE_BYTES,
-            None => 0,
-        };
-        let pages = part(column.uncompressed_size()).min(PAGE_BYTES + dictionary);
+        let (stored, plain) = (column.compressed_size(), column.uncompressed_size());
+        let (stored, plain) = (stored.unsigned_abs(), plain.unsigned_abs());
+        let dictionaries = u64::from(column.dictionary_page_offset().is_some());
+        let page = (PAGE_BYTES as f64 / plain.max(1) as f64).min(1.0);
+        // A page begins before the first wanted row, one ends after the last.
+        let fetched = share + page * (EDGE_PAGES + dictionaries) as f64;
+        let pages = plain.min(PAGE_BYTES * (1 + dictionaries));
         PieceSize {
-            stored_bytes: self.stored_bytes + part(column.compressed_size()),
+            stored_bytes: self.stored_bytes + (stored as f64 * fetched.min(1.0)) as u64,
             decoding_bytes: self.decoding_bytes + pages + context_bytes(column.compression()),
             row_bytes: self.row_bytes
                 + decoded_bytes(column).div_ceil(group.num_rows().unsigned_abs().max(1)),
@@ -95,5 +93,4 @@ fn context_bytes(codec: Compression) -> u64 {
 
 /// Writers cut pages, and dictionaries, at about a megabyte.
 const PAGE_BYTES: u64 = 1 << 20;
-/// A page begins before its first wanted row and ends after its last.
-const EDGES_BYTES: u64 = 64 << 10;
+const EDGE_PAGES: u64 = 2;

@@ -395,9 +395,11 @@ async fn a_piece_of_a_large_row_group_reads_its_own_pages() {
             false => selection.clone(),
         };
         let request = some(file, &features, piece.clone(), &selection);
+        let (size, _) = table.size(&request).await.unwrap();
         let (batches, io) = read_counted(&table, request).await.unwrap();
         let found = concat_batches(&all.schema(), &batches).unwrap();
         assert_eq!(found, rows_of(&all, &wanted), "{piece:?} {selection:?}");
+        assert!(size.stored_bytes >= io.wanted_bytes, "{size:?} {io:?}");
         if wanted.len() < 10 && piece.end - piece.start <= 10_000 {
             assert!(
                 io.wanted_bytes * 4 < whole.wanted_bytes,

@@ -106,7 +106,10 @@ impl Engine {
     /// Reads hold at most so many bytes of buffers at a time; what does not fit waits. `None`: as much as they need.
     #[must_use]
     pub fn with_memory(mut self, limit: Option<ByteSize>) -> Engine {
-        self.memory = Memory::new(limit);
+        self.memory = Memory::new(limit.map(|limit| {
+            let kept = dpp_table::keep_little_of(limit.0);
+            ByteSize(limit.0 - kept)
+        }));
         self
     }
 
