@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Most whole batches that are made at a time; fewer are tried too
     #[arg(long, value_name = "N", default_value_t = 4)]
     whole: usize,
-    /// Compute threads of the worker, and lanes of the trainer that rebatches
+    /// Compute threads of the worker, and most lanes of the trainer that rebatches
     #[arg(long, value_name = "N", default_value_t = 2)]
     threads: usize,
     /// Row groups of the table, of 65,536 rows each
@@ -82,8 +82,8 @@ struct Memory {
 /// One way to batches, over all rounds.
 #[derive(Clone, Debug, Serialize)]
 struct Side {
-    /// Reads that the worker may serve at a time: whole batches, or what its memory admits.
-    reads: Option<usize>,
+    /// Reads that are served at a time, as many as the memory admits.
+    reads: usize,
     /// Of its threads, those that the reads can keep busy.
     threads: usize,
     rows_per_second: f64,
@@ -114,8 +114,9 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
         plan: plan()?,
     };
     let mut batches = Vec::new();
+    let mut lanes = vec![arguments.threads as u64; arguments.memory.len()];
     for &batch_rows in &arguments.batch_sizes {
-        batches.push(batch_size(&arguments, &trainer, batch_rows).await?);
+        batches.push(batch_size(&arguments, &trainer, &mut lanes, batch_rows).await?);
     }
     let line = Line {
         figure: "rebatch",
@@ -131,15 +132,17 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
 async fn batch_size(
     arguments: &Arguments,
     trainer: &Trainer,
+    lanes: &mut [u64],
     batch_rows: u64,
 ) -> Result<BatchSize, Error> {
     let threads = arguments.threads;
     let mut rebatched = vec![Vec::new(); arguments.memory.len()];
     let mut whole = vec![Vec::new(); arguments.whole];
     for _ in 0..arguments.rounds {
-        for (runs, megabytes) in rebatched.iter_mut().zip(&arguments.memory) {
-            let worker = WorkerProcess::rebatched(threads, *megabytes)?;
-            runs.push(trainer.rebatch(&worker, batch_rows, threads as u64).await?);
+        let limits = arguments.memory.iter().zip(lanes.iter_mut());
+        for (runs, (megabytes, lanes)) in rebatched.iter_mut().zip(limits) {
+            let worker = || WorkerProcess::rebatched(threads, *megabytes);
+            runs.push(trainer.rebatch(worker, batch_rows, lanes).await?);
         }
         for (runs, reads) in whole.iter_mut().zip(1..) {
             let worker = WorkerProcess::whole(threads.min(reads), batch_rows)?;
@@ -157,11 +160,13 @@ async fn batch_size(
     }
     let whole = whole.iter().zip(1..);
     let whole: Vec<Side> = whole
-        .map(|(runs, reads)| Side::of(runs, Some(reads), threads))
+        .map(|(runs, reads)| Side::of(runs, reads, threads))
         .collect();
-    let memory = arguments.memory.iter().zip(&rebatched);
-    let memory = memory
-        .map(|(megabytes, runs)| Memory::of(*megabytes, Side::of(runs, None, threads), &whole));
+    let limits = arguments.memory.iter().zip(lanes.iter());
+    let memory = limits.zip(&rebatched).map(|((megabytes, lanes), runs)| {
+        let rebatched = Side::of(runs, usize::try_from(*lanes).unwrap_or(threads), threads);
+        Memory::of(*megabytes, rebatched, &whole)
+    });
     Ok(BatchSize {
         batch_rows,
         memory: memory.collect(),
@@ -183,7 +188,7 @@ impl Memory {
 }
 
 impl Side {
-    fn of(runs: &[Run], reads: Option<usize>, threads: usize) -> Side {
+    fn of(runs: &[Run], reads: usize, threads: usize) -> Side {
         let median = |of: fn(&Run) -> f64| {
             let mut all: Vec<f64> = runs.iter().map(of).collect();
             all.sort_by(f64::total_cmp);
@@ -192,7 +197,7 @@ impl Side {
         let peak = runs.iter().map(|run| run.peak_bytes).max();
         Side {
             reads,
-            threads: threads.min(reads.unwrap_or(threads)),
+            threads: threads.min(reads),
             rows_per_second: median(|run| run.rows as f64 / run.seconds),
             worker_cpu_seconds: median(|run| run.worker_cpu_seconds),
             peak_mb: peak.unwrap_or(0) / MEGABYTE,

@@ -8,10 +8,11 @@ use dpp_proto::v1::{
     DescribeRequest, Job, OpenJobRequest, Plan, ReadRequest, SnapshotFile, TableSource,
     worker_client::WorkerClient,
 };
+use dpp_proto::{Fault, Faulty as _};
 use tokio::{sync::Mutex, task::JoinSet};
 use tonic::transport::{Channel, Endpoint};
 
-use super::{ROW_GROUP_ROWS, Run, worker::WorkerProcess};
+use super::{Run, worker::WorkerProcess};
 use crate::failed;
 
 /// What is trained on.
@@ -31,8 +32,23 @@ struct Work {
 }
 
 impl Trainer {
-    /// Joins base batches: the loader as it is, a lane for each of the worker's threads.
+    /// Joins base batches, with a lane for each of the worker's threads, or for as many as its memory admits reads: `lanes` is
+    /// lowered to that.
     pub(crate) async fn rebatch(
+        &self,
+        worker: impl Fn() -> Result<WorkerProcess, Error>,
+        batch_rows: u64,
+        lanes: &mut u64,
+    ) -> Result<Run, Error> {
+        loop {
+            match self.rebatch_from(&worker()?, batch_rows, *lanes).await {
+                Err(error) if error.fault() == Fault::Unavailable && *lanes > 1 => *lanes -= 1,
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn rebatch_from(
         &self,
         worker: &WorkerProcess,
         batch_rows: u64,
@@ -42,7 +58,8 @@ impl Trainer {
         let settings = Settings {
             batch: BatchRows::PerRank(batch_rows),
             lanes: Some(lanes),
-            split_rows: ROW_GROUP_ROWS,
+            split_rows: SPLIT_ROWS,
+            worker_timeout_seconds: FULL_SECONDS,
             ..Settings::default()
         };
         let mut loader =
@@ -184,5 +201,9 @@ impl Idle {
     }
 }
 
+/// So that few of the stored bytes are held at a time.
+const SPLIT_ROWS: u64 = 16_384;
+/// A worker without room for a read says so sooner.
+const FULL_SECONDS: u64 = 25;
 /// As the loader's streams have.
 const WINDOW_BYTES: u32 = 16 << 20;
