@@ -128,7 +128,7 @@ async fn a_fleet_away_for_a_while_is_not_missed() {
     let away = away.map_or(AWAY_SECONDS, |seconds| seconds.parse().unwrap());
     tokio::time::sleep(Duration::from_secs(away)).await;
 
-    let second = Service::start(command(&format!("{fleet} {address}")));
+    let mut second = Service::start(command(&format!("{fleet} {address}")));
     assert!(
         status(&address)["scale"]["required_workers"].is_null(),
         "nothing is known yet"
@@ -138,7 +138,7 @@ async fn a_fleet_away_for_a_while_is_not_missed() {
     assert!(again >= required.min(2), "scaled in: {again} of {required}");
     stop.store(true, Ordering::Relaxed);
     let training = training.await.unwrap().unwrap();
-    drop(second);
+    second.terminate();
     let stats = training.loader.stats();
     let elapsed = training.began.elapsed().as_secs_f64();
     eprintln!(

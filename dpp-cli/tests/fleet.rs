@@ -61,11 +61,6 @@ impl Service {
         self.child.wait().unwrap();
         self.address.clone()
     }
-
-    fn terminate(&mut self) {
-        signal("TERM", self.child.id());
-        assert!(self.child.wait().unwrap().success());
-    }
 }
 
 fn signal(name: &str, id: u32) {

@@ -160,7 +160,7 @@ fn local_workers_have_the_fleets_certificate() {
         "serve fleet --listen 127.0.0.1:0 --heartbeat-seconds 0.2 --local-workers 1..1 \
          --tls-cert {cert} --tls-key {key} --tls-client-ca {ca} --tls-ca {ca} -- --threads 1"
     );
-    let fleet = start(&line, at, "", "log");
+    let mut fleet = start(&line, at, "", "log");
     let top = format!("fleet top --json --fleet fleet://{}", fleet.address);
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -172,6 +172,7 @@ fn local_workers_have_the_fleets_certificate() {
         assert!(Instant::now() < deadline, "no worker came: {status}");
         std::thread::sleep(Duration::from_millis(50));
     }
+    fleet.terminate();
 }
 
 #[test]

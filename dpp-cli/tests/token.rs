@@ -276,7 +276,10 @@ fn who_may_read_what() {
         assert!(output.status.success(), "{token}: {}", said(&output));
     }
 
-    drop((fleet, worker, both));
+    let [mut fleet, mut both] = [fleet, both];
+    fleet.terminate();
+    both.terminate();
+    drop(worker); // an operator asked it to leave
     for log in ["fleet.log", "worker.log", "both.log"] {
         heard += &fs::read_to_string(at.join(log)).unwrap();
     }

@@ -24,6 +24,16 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Asks it to end, and waits until it has; whatever it started ends with it.
+    pub(crate) fn terminate(&mut self) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(sent.unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
         let _ = self.child.kill();
