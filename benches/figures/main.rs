@@ -9,6 +9,7 @@ mod autoscale;
 mod flatten;
 mod gaps;
 mod machine;
+mod plan;
 mod rebatch;
 mod reorder;
 mod resume;
@@ -40,6 +41,8 @@ enum Figure {
     Autoscale(autoscale::Arguments),
     /// Map layout against flattened columns, and pyarrow on the map
     Flatten(flatten::Arguments),
+    /// Transform and pack with the optimiser on and off
+    Plan(plan::Arguments),
     /// Features in the order of usage against stored order, through a slow store
     Reorder(reorder::Arguments),
     /// Batches joined by the client against batches packed whole at the worker, in little memory
@@ -59,6 +62,7 @@ async fn main() -> ExitCode {
         Figure::Rows(arguments) => rows::measure(arguments).await,
         Figure::Autoscale(arguments) => autoscale::measure(&arguments),
         Figure::Flatten(arguments) => flatten::measure(arguments).await,
+        Figure::Plan(arguments) => plan::measure(&arguments),
         Figure::Reorder(arguments) => reorder::measure(arguments).await,
         Figure::Rebatch(arguments) => rebatch::measure(arguments).await,
         Figure::RebatchWorker(arguments) => rebatch::serve(arguments).await,
@@ -91,6 +95,7 @@ Examples:
   figures rows --table /data/clicks --plan plan.json --batch-size 8192
   figures rows --table s3://ads/clicks --plan plan.json --service fleet://127.0.0.1:7400 --epochs 5
   figures flatten --python .venv/bin/python
+  figures plan --cut last
   figures reorder --json
   figures resume --table /data/clicks --plan plan.json --lanes 1,8,64
   figures wide --columns 1000,10000,20000";
