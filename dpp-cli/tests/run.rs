@@ -69,8 +69,8 @@ fn bench_says_what_a_job_costs() {
     let number = |name: &str| report[name].as_f64().unwrap();
     assert!(number("rows") > 0.0 && number("rows_per_cpu_second") > 0.0);
     assert!(number("decode_seconds") > 0.0 && number("transform_seconds") > 0.0);
-    let slots = 1e6 * number("slot_seconds_per_row") / (4.0 * 0.75);
-    assert_eq!(report["fleet"]["workers"], slots.ceil() as u64);
+    let workers = 1e6 * number("core_seconds_per_row") / (4.0 * 0.75);
+    assert_eq!(report["fleet"]["workers"], workers.ceil().max(1.0) as u64);
     let people = text(&dpp(&line).stdout);
     for word in [
         "rows per CPU-second",

@@ -44,8 +44,8 @@ pub(super) struct Report {
     bytes_read_per_row: f64,
     tensor_bytes_per_row: f64,
     bound_by: Bound,
-    /// Seconds that a worker's slot is taken by a row: waiting for storage, decoding, transforming.
-    slot_seconds_per_row: f64,
+    /// Seconds that a core is taken by a row: computing, and where storage bounds the job, waiting for it too.
+    core_seconds_per_row: f64,
     fleet: Fleet,
 }
 
@@ -60,10 +60,10 @@ enum Bound {
     Nothing,
 }
 
-/// What the workers cost: `rows/s × slot-seconds a row ÷ (slots × target utilisation)`, as the autoscaler counts.
+/// What the workers cost: `rows/s × core-seconds a row ÷ (cores × target utilisation)`, from what was measured here.
 #[derive(Debug, Serialize)]
 struct Fleet {
-    /// Of one worker; it has a slot a core.
+    /// Of one worker.
     worker_cores: u64,
     rows_per_second_per_worker: f64,
     wanted_rows_per_second: Option<f64>,
@@ -71,11 +71,22 @@ struct Fleet {
     price_per_billion_rows: Option<f64>,
 }
 
+impl Cost {
+    /// Of all threads, busy or not.
+    fn core_seconds(&self) -> f64 {
+        self.wall_seconds * self.threads as f64
+    }
+}
+
 impl Report {
     pub(super) fn new(cost: Cost, fleet: &FleetArguments) -> Report {
         let stats = &cost.stats;
         let per_row = |amount: f64| ratio(amount, stats.rows as f64);
-        let slot_seconds = stats.storage_seconds + stats.decode_seconds + stats.transform_seconds;
+        let bound_by = Bound::of(&cost);
+        let core_seconds = match bound_by {
+            Bound::Storage => cost.core_seconds(),
+            _ => cost.cpu_seconds,
+        };
         let rest = cost.cpu_seconds - stats.decode_seconds - stats.transform_seconds;
         Report {
             rows: stats.rows,
@@ -90,9 +101,9 @@ impl Report {
             storage_seconds: stats.storage_seconds,
             bytes_read_per_row: per_row(stats.read_bytes as f64),
             tensor_bytes_per_row: per_row(stats.tensor_bytes as f64),
-            bound_by: Bound::of(&cost),
-            slot_seconds_per_row: per_row(slot_seconds),
-            fleet: Fleet::new(per_row(slot_seconds), fleet),
+            bound_by,
+            core_seconds_per_row: per_row(core_seconds),
+            fleet: Fleet::new(per_row(core_seconds), fleet),
         }
     }
 
@@ -110,7 +121,7 @@ impl Report {
 impl Bound {
     fn of(cost: &Cost) -> Bound {
         let stats = &cost.stats;
-        let busy = ratio(cost.cpu_seconds, cost.wall_seconds * cost.threads as f64);
+        let busy = ratio(cost.cpu_seconds, cost.core_seconds());
         let computed = stats.decode_seconds + stats.transform_seconds;
         let rest = cost.cpu_seconds - computed;
         if busy < BUSY {
@@ -144,15 +155,15 @@ impl Bound {
 }
 
 impl Fleet {
-    fn new(slot_seconds_per_row: f64, asked: &FleetArguments) -> Fleet {
+    fn new(core_seconds_per_row: f64, asked: &FleetArguments) -> Fleet {
         let worker_cores = asked.worker_cores.unwrap_or_else(cores);
-        let busy_slots = worker_cores as f64 * asked.target_utilisation;
-        let core_seconds_per_row = slot_seconds_per_row / asked.target_utilisation;
-        let workers = |rate: f64| (rate * slot_seconds_per_row / busy_slots).ceil().max(1.0) as u64;
-        let price = |hour: f64| hour * BILLION * core_seconds_per_row / SECONDS_PER_HOUR;
+        let busy_cores = worker_cores as f64 * asked.target_utilisation;
+        let paid_seconds_per_row = core_seconds_per_row / asked.target_utilisation;
+        let workers = |rate: f64| (rate * core_seconds_per_row / busy_cores).ceil().max(1.0) as u64;
+        let price = |hour: f64| hour * BILLION * paid_seconds_per_row / SECONDS_PER_HOUR;
         Fleet {
             worker_cores,
-            rows_per_second_per_worker: ratio(busy_slots, slot_seconds_per_row),
+            rows_per_second_per_worker: ratio(busy_cores, core_seconds_per_row),
             wanted_rows_per_second: asked.rows_per_second,
             workers: asked.rows_per_second.map(workers),
             price_per_billion_rows: asked.price_per_core_hour.map(price),
@@ -250,13 +261,22 @@ mod tests {
     }
 
     #[test]
-    fn workers_and_price_follow_the_autoscalers_formula() {
+    fn workers_and_price_follow_what_a_row_takes_of_a_core() {
         let fleet = Report::new(cost(), &asked()).fleet;
-        // 2 s of slots for 10,000 rows: 0.2 ms a row, 200 slots for a million rows/s, 8 busy slots a worker.
-        assert_eq!(fleet.workers, Some(25));
-        assert_eq!(fleet.rows_per_second_per_worker.round(), 40_000.0);
-        // 10⁹ rows take 250,000 core-seconds, 69.4 hours.
-        assert_eq!(fleet.price_per_billion_rows.map(f64::round), Some(5.0));
+        // 1.8 s for 10,000 rows: 180 cores for a million rows/s, 8 busy ones a worker.
+        assert_eq!(fleet.workers, Some(23));
+        assert_eq!(fleet.rows_per_second_per_worker.round(), 44_444.0);
+        // 10⁹ rows take 225,000 core-seconds, 62.5 hours.
+        let price = fleet.price_per_billion_rows.unwrap();
+        assert!((price - 4.5).abs() < 1e-9, "{price}");
+    }
+
+    #[test]
+    fn a_core_that_waits_for_storage_is_taken_too() {
+        let mut waits = cost();
+        (waits.wall_seconds, waits.stats.storage_seconds) = (4.0, 7.0);
+        // 2 cores for 4 s, however many reads waited at a time: 800 cores for a million rows/s.
+        assert_eq!(Report::new(waits, &asked()).fleet.workers, Some(100));
     }
 
     #[test]
