@@ -168,24 +168,41 @@ for state in json.load(sys.stdin):
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
-@pytest.mark.parametrize(("world_size", "batch_size"), [(1, 5000), (3, 700), (4, 2048)])
-def test_other_world_and_batch_sizes_go_on_in_the_same_order(jd, world_size, batch_size):
-    began = [load(jd, rank=rank, world_size=2, batch_size=2048, **SHUFFLED) for rank in range(2)]
-    passes = [iter(loader) for loader in began]
-    for _ in range(5):
-        for passing in passes:
-            next(passing)
-    state = began[0].state_dict()
-    assert state == began[1].state_dict()
-    expected = np.concatenate([row_ids(step) for step in zip(*passes, strict=True)])
-    assert len(expected) == 89_187 - 5 * 2 * 2048
+def load_ranks(jd: str, world_size: int, batch_size: int, state: dict | None = None) -> list[dpp.DataLoader]:
+    """All ranks, from a state on."""
     ranks = [
         load(jd, rank=rank, world_size=world_size, batch_size=batch_size, **SHUFFLED) for rank in range(world_size)
     ]
-    for loader in ranks:
+    for loader in ranks if state is not None else []:
         loader.load_state_dict(state)
-    found = np.concatenate([row_ids(step) for step in zip(*ranks, strict=True)])
-    assert np.array_equal(found, expected)
+    return ranks
+
+
+@pytest.mark.parametrize(
+    ("began", "world_size", "batch_size"), [(2, 1, 5000), (2, 3, 700), (2, 4, 2048), (3, 5, 1024)]
+)
+def test_other_world_and_batch_sizes_go_on_from_every_step_in_the_same_order(jd, began, world_size, batch_size):
+    ranks = load_ranks(jd, began, 2048)
+    steps, states = [], [ranks[0].state_dict()]
+    for step in zip(*ranks, strict=True):
+        steps.append(row_ids(step))
+        states.append(ranks[0].state_dict())
+        assert all(loader.state_dict() == states[-1] for loader in ranks)
+    assert sum(map(len, steps)) == 89_187
+    for taken, state in enumerate(states[:-1]):
+        found = [row_ids(step) for step in zip(*load_ranks(jd, world_size, batch_size, state), strict=True)]
+        assert np.array_equal(np.concatenate(found), np.concatenate(steps[taken:])), f"after {taken} steps"
+
+
+def test_ranks_and_batches_may_change_at_every_step(jd):
+    whole = load(jd, **SHUFFLED)
+    state, found = whole.state_dict(), []
+    while state["epoch"] == 0:
+        ranks = load_ranks(jd, 1 + len(found) % 5, 256 * (len(found) + 1), state)
+        found.append(row_ids([next(iter(loader)) for loader in ranks]))
+        state = ranks[0].state_dict()
+    assert len(found) > 10
+    assert np.array_equal(np.concatenate(found), row_ids(whole))
 
 
 def test_the_same_tensors_in_every_output(jd):
