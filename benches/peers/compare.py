@@ -69,7 +69,9 @@ def arguments() -> argparse.Namespace:
 
 def run(reader: str, name: str, asked: argparse.Namespace) -> dict:
     command = [sys.executable, __file__, name, "--child", reader, "--data", str(asked.data), "--repeat", str(asked.repeat)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{name}: {reader} failed, as said above; --readers leaves it out")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -78,7 +80,10 @@ def measure(reader: str, name: str, data: Path, repeat: int) -> dict:
 
     torch.set_num_threads(1)
     module, function = READERS[reader].split(".")
-    read = getattr(importlib.import_module(module), function)
+    try:
+        read = getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as missing:
+        sys.exit(f"{missing.name} is not installed: {sys.executable} -m pip install {missing.name}")
     paths = workloads.files(data, name)
     rows, n_ids, sum_ids, sum_dense, first = 0, 0, 0, 0.0, None
     cpu, wall = cpu_seconds(), time.perf_counter()
