@@ -155,6 +155,7 @@ impl Loader {
         };
         let run = v1::Run {
             name: settings.run_name.clone(),
+            priority: settings.priority,
             ..Default::default()
         };
         let mut job = source.open(job, run, described.layout.clone()).await?;

@@ -40,6 +40,8 @@ pub struct Settings {
     pub prefetch_batches: usize,
     /// The run, as workers and fleet show it.
     pub run_name: String,
+    /// How much of busy workers the run gets beside others, 0 to 99: 1 + this many shares.
+    pub priority: u32,
     /// Seconds that reads wait for a worker that answers before they fail.
     pub worker_timeout_seconds: u64,
     /// Seconds that a worker may be silent in the middle of a read before another is asked.
@@ -89,6 +91,7 @@ impl Default for Settings {
             on_uneven: OnUneven::Drop,
             prefetch_batches: 4,
             run_name: String::new(),
+            priority: 0,
             worker_timeout_seconds: 60,
             silence_timeout_seconds: 30.0,
             max_memory_bytes: None,
@@ -126,6 +129,11 @@ impl Settings {
         if !(1..=MOST_PREFETCH_BATCHES).contains(&self.prefetch_batches) {
             return Err(Error::invalid(format!(
                 "prefetch_batches must be 1 to {MOST_PREFETCH_BATCHES}"
+            )));
+        }
+        if self.priority > MOST_PRIORITY {
+            return Err(Error::invalid(format!(
+                "priority must be 0 to {MOST_PRIORITY}: a run gets 1 + that many shares of busy workers"
             )));
         }
         let silence = Duration::try_from_secs_f64(self.silence_timeout_seconds);
@@ -207,5 +215,6 @@ const DEFAULT_MEMORY_BYTES: u64 = 1 << 30;
 
 /// Beyond this a queue is a mistake.
 const MOST_PREFETCH_BATCHES: usize = 65_536;
+const MOST_PRIORITY: u32 = 99;
 /// Beyond this a step is a mistake, and arithmetic stays far from overflow.
 const MOST_GLOBAL_BATCH: u64 = 1 << 40;

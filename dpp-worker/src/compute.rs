@@ -1,19 +1,29 @@
-//! Where CPU work runs: async code waits, this pool computes.
+//! Where CPU work runs: async code waits, this pool computes, for all runs by turns.
 
 use std::{
     any::Any,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use tokio::sync::oneshot;
 
-use crate::Error;
+use crate::{
+    Error,
+    shares::{Asker, Shares},
+};
 
 /// A pool of compute threads, one a core unless told otherwise.
 #[derive(Debug)]
 pub(crate) struct Pool {
     threads: rayon::ThreadPool,
+    waiting: Arc<Mutex<Shares<Work>>>,
 }
+
+/// What waits for a thread.
+struct Work(Box<dyn FnOnce() + Send>);
 
 impl Pool {
     /// Starts `threads` threads; `None` starts one a core.
@@ -23,7 +33,10 @@ impl Pool {
             .num_threads(count)
             .thread_name(|index| format!("dpp-compute-{index}"))
             .build()
-            .map(|threads| Pool { threads })
+            .map(|threads| Pool {
+                threads,
+                waiting: Arc::default(),
+            })
             .map_err(|source| Error::Threads {
                 threads: count,
                 source,
@@ -35,21 +48,25 @@ impl Pool {
         self.threads.current_num_threads()
     }
 
-    /// Runs `work` on the pool. Work whose caller has gone before it starts is not run.
+    /// Runs `work` on the pool when it is the asker's turn. Work whose caller has gone before it starts is not run.
     ///
     /// # Errors
     /// [`Error::Panicked`] when `work` does.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        asker: &Asker,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.threads.spawn(move || {
+        let work = Work(Box::new(move || {
             if !reply.is_closed() {
                 // A caller that has gone meanwhile needs no answer.
                 let _ = reply.send(catch_unwind(AssertUnwindSafe(work)));
             }
-        });
+        }));
+        lock(&self.waiting).push(asker, work);
+        let waiting = self.waiting.clone();
+        self.threads.spawn(move || take_one(&waiting));
         match answer.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(panic)) => Err(Error::Panicked {
@@ -57,6 +74,27 @@ impl Pool {
             }),
             Err(_) => unreachable!("the reply is sent unless this future is gone"),
         }
+    }
+}
+
+/// Does the work whose turn it is. Called once for all that is pushed, so there is some.
+fn take_one(waiting: &Mutex<Shares<Work>>) {
+    let Some(handed) = lock(waiting).pop() else {
+        return;
+    };
+    let (began, charged) = (Instant::now(), handed.charged());
+    (handed.work.0)();
+    lock(waiting).done(&handed.run, charged, began.elapsed().as_secs_f64());
+}
+
+/// Queues stay consistent between calls, so a panic elsewhere does not spoil them.
+fn lock(waiting: &Mutex<Shares<Work>>) -> MutexGuard<'_, Shares<Work>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Work")
     }
 }
 
@@ -74,8 +112,13 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_error_and_the_pool_lives_on() {
         let pool = Pool::start(Some(1)).unwrap();
-        let error = pool.run(|| panic!("split {}", 7)).await.unwrap_err();
+        let asker = Asker {
+            run: "a".to_owned(),
+            priority: 0,
+        };
+        let failing = pool.run(&asker, || panic!("split {}", 7));
+        let error = failing.await.unwrap_err();
         assert_eq!(error.to_string(), "a worker thread panicked: split 7");
-        assert_eq!(pool.run(|| 2 + 2).await.unwrap(), 4);
+        assert_eq!(pool.run(&asker, || 2 + 2).await.unwrap(), 4);
     }
 }

@@ -15,6 +15,8 @@ mod metrics;
 mod rights;
 mod run_work;
 pub mod server;
+mod shares;
+mod slots;
 
 pub use apply::Applier;
 pub use dpp_ops::Registry;

@@ -15,8 +15,8 @@ pub(crate) struct RunWorks {
 }
 
 impl RunWorks {
-    /// Adds a read that has ended.
-    pub(crate) fn add(&self, run: &str, read: &ReadSummary) {
+    /// Adds a read that has ended; waiting for storage it took `waited` slot-seconds.
+    pub(crate) fn add(&self, run: &str, read: &ReadSummary, waited: f64) {
         if run.len() > MOST_NAME_BYTES {
             return;
         }
@@ -38,7 +38,7 @@ impl RunWorks {
             )
         });
         work.rows += read.rows;
-        work.slot_seconds += read.storage_seconds + read.decode_seconds + read.transform_seconds;
+        work.slot_seconds += waited + read.decode_seconds + read.transform_seconds;
         *served_at = now;
     }
 
@@ -61,19 +61,18 @@ mod tests {
         let works = RunWorks::default();
         let read = ReadSummary {
             rows: 10,
-            storage_seconds: 0.5,
             decode_seconds: 0.25,
             transform_seconds: 0.25,
             ..ReadSummary::default()
         };
-        works.add("a", &read);
-        works.add("a", &read);
-        works.add(&"x".repeat(1000), &read);
+        works.add("a", &read, 0.5);
+        works.add("a", &read, 0.5);
+        works.add(&"x".repeat(1000), &read, 0.5);
         let all = works.all();
         assert_eq!(all.len(), 1);
         assert_eq!((all[0].rows, all[0].slot_seconds), (20, 2.0));
         for run in 0..200 {
-            works.add(&format!("run {run}"), &read);
+            works.add(&format!("run {run}"), &read, 0.5);
         }
         assert_eq!(works.all().len(), MOST_RUNS);
     }

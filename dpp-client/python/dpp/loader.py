@@ -27,6 +27,7 @@ class DataLoader:
     batch_size         rows of this rank's batch; or global_batch_size, rows of all ranks' batches together
     service            None: on-box. "host:port,host:port", "unix:/path" or "fleet://host:port": from workers
     name               the run, as the fleet shows it
+    priority           0 to 99: beside other runs on busy workers, this one gets 1 + priority shares of their threads
     rank, world_size   by default torch.distributed's when it is initialised, else 0 of 1
     shuffle, seed      False, True (splits over the epoch and rows in windows) or a `Shuffle`
     lanes, round_rows  the order's geometry; by default the first world size and global batch. A loaded state brings its own
@@ -79,6 +80,7 @@ class DataLoader:
         global_batch_size: int | None = None,
         service: str | None = None,
         name: str = "",
+        priority: int = 0,
         rank: int | None = None,
         world_size: int | None = None,
         shuffle: bool | Shuffle = False,
@@ -127,6 +129,7 @@ class DataLoader:
             "prefetch_batches": count("prefetch_batches", prefetch_batches, least=1),
             "max_memory_bytes": count_or_none("max_memory_bytes", max_memory_bytes),
             "run_name": str(name),
+            "priority": count("priority", priority),
             "worker_timeout_seconds": count("worker_timeout_seconds", worker_timeout_seconds, least=1),
         }
         self._is_closed = False

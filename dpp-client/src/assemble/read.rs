@@ -36,7 +36,7 @@ pub(crate) struct Requests {
     pub(crate) epoch: u64,
     pub(crate) files: Arc<[v1::SnapshotFile]>,
     pub(crate) job_hash: String,
-    pub(crate) run_name: String,
+    pub(crate) run: v1::Run,
 }
 
 /// One read under way.
@@ -120,8 +120,9 @@ impl Requests {
                     .flat_map(|range| [range.start, range.end])
                     .collect()
             },
-            run: self.run_name.clone(),
+            run: self.run.name.clone(),
             turn: number,
+            priority: self.run.priority,
         }
     }
 }

@@ -106,7 +106,7 @@ impl Loader {
                 epoch: origins.epoch,
                 files: self.described.files.clone(),
                 job_hash: self.job.job_hash.clone(),
-                run_name: self.job.run.name.clone(),
+                run: self.job.run.clone(),
             },
             source: self.source.clone(),
             job: self.job.clone(),

@@ -7,6 +7,7 @@
 //! ```
 
 mod artefacts;
+mod describe;
 mod frames;
 pub(crate) mod job;
 mod picks;
@@ -16,11 +17,12 @@ mod survivors;
 use std::sync::Arc;
 
 pub use artefacts::load_artefact;
-use dpp_batch::{Frame, Layout};
-use dpp_ops::{Plan, Program, Registry};
+pub use describe::Description;
+use dpp_batch::Frame;
+use dpp_ops::{Plan, Registry};
 use dpp_proto::{hash::message_hash, v1};
+use dpp_table::Table;
 pub use dpp_table::{KeyProvider, TableOptions};
-use dpp_table::{Snapshot, Table};
 use tokio::sync::{Semaphore, mpsc};
 
 use self::{
@@ -29,7 +31,10 @@ use self::{
     picks::Picks,
     read::Read,
 };
-use crate::{ByteSize, Error, Rights, compute::Pool, memory::Memory, metrics, run_work::RunWorks};
+use crate::{
+    ByteSize, Error, Rights, compute::Pool, memory::Memory, metrics, run_work::RunWorks,
+    slots::Slots,
+};
 
 /// Serves jobs: a pure function from requests to frames, with caches that only make it faster.
 #[derive(Debug)]
@@ -39,23 +44,13 @@ pub struct Engine {
     jobs: KnownJobs,
     totals: metrics::Totals,
     works: RunWorks,
+    slots: Slots,
     options: TableOptions,
     memory: Arc<Memory>,
     registry: Registry,
     whole_batches: Option<usize>,
     reads: Arc<Semaphore>,
     artefacts: Artefacts,
-}
-
-/// What a table holds and what a plan means on it.
-#[derive(Debug)]
-pub struct Description {
-    /// Features and partition columns.
-    pub schema: v1::Schema,
-    /// The files, after partition pruning.
-    pub snapshot: Snapshot,
-    /// The bound plan and the layout of its batches, when a plan was given.
-    pub plan: Option<(v1::Plan, Arc<Layout>)>,
 }
 
 /// What a read sends: its frames in order, then what it cost.
@@ -83,8 +78,10 @@ impl Engine {
     /// [`Error::Threads`] when they can't be started.
     pub fn start(threads: Option<usize>) -> Result<Engine, Error> {
         metrics::describe();
+        let pool = Pool::start(threads)?;
         Ok(Engine {
-            pool: Pool::start(threads)?,
+            slots: Slots::new(pool.size()),
+            pool,
             tables: Known::new(MOST_TABLES),
             jobs: KnownJobs::new(MOST_JOBS),
             totals: metrics::Totals::default(),
@@ -146,57 +143,6 @@ impl Engine {
     /// Reads currently under way.
     pub fn active_reads(&self) -> u64 {
         self.totals.active_reads()
-    }
-
-    /// Lists a table, reads its footers, and binds `plan` to its features.
-    ///
-    /// # Errors
-    /// Whatever table or plan say, before any data moves.
-    pub async fn describe(
-        &self,
-        source: &v1::TableSource,
-        plan: Option<v1::Plan>,
-    ) -> Result<Description, Error> {
-        self.describe_for(&Rights::Everything, source, plan).await
-    }
-
-    /// As [`Engine::describe`], as far as `rights` go: features beyond them are not said to be there.
-    ///
-    /// # Errors
-    /// As [`Engine::describe`], and [`Error::Denied`] for tables and features that the caller may not read.
-    pub async fn describe_for(
-        &self,
-        rights: &Rights,
-        source: &v1::TableSource,
-        plan: Option<v1::Plan>,
-    ) -> Result<Description, Error> {
-        let table = self.table(source)?;
-        rights.check_table(source, &table)?;
-        let described = table.describe().await?;
-        let schema = rights.schema(&described.schema);
-        let plan = match plan {
-            None => None,
-            Some(plan) => {
-                check_size(&plan)?;
-                rights.check_plan(&plan)?;
-                let plan = Plan::from_proto(plan)?;
-                let (registry, _) = self
-                    .artefacts
-                    .known(&self.registry, rights, &plan, source)
-                    .await?;
-                let bound = bind(&plan, &schema, &registry)?;
-                if schema != described.schema {
-                    let everything = bind(&plan, &described.schema, &registry);
-                    rights.check_same(everything.is_ok_and(|all| all.0 == bound.0))?;
-                }
-                Some(bound)
-            }
-        };
-        Ok(Description {
-            schema,
-            snapshot: described.snapshot,
-            plan,
-        })
     }
 
     /// Makes a job known and returns its hash, after loading the artefacts that its plan refers to. Opening it again changes
@@ -334,14 +280,4 @@ fn check_size(plan: &v1::Plan) -> Result<(), Error> {
             "a plan of {nodes} nodes is larger than a worker takes, {MOST_NODES}"
         ))),
     }
-}
-
-fn bind(
-    plan: &Plan,
-    schema: &v1::Schema,
-    registry: &Registry,
-) -> Result<(v1::Plan, Arc<Layout>), Error> {
-    let bound = plan.bind_with(schema, registry)?;
-    let program = Program::compile_with(&bound, registry)?;
-    Ok((bound.to_proto(), program.layout().clone()))
 }

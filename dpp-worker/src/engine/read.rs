@@ -11,6 +11,8 @@ use super::{Engine, ReadEvent, frames::Frames, job::OpenJob, picks::Picks, survi
 use crate::{
     Error,
     memory::{Admitted, Turn},
+    shares::Asker,
+    slots::Taken,
 };
 
 /// A read, and what it has cost so far. What broke off is counted too, when this is dropped.
@@ -20,13 +22,17 @@ pub(super) struct Read<'a> {
     request: &'a v1::ReadRequest,
     credits: &'a Semaphore,
     events: &'a mpsc::Sender<Result<ReadEvent, Error>>,
+    asker: Asker,
     summary: v1::ReadSummary,
+    /// What waiting for storage took of the slots.
+    waited_slot_seconds: f64,
 }
 
-/// Adds the time until it is dropped to some seconds.
+/// A wait for storage, until dropped.
 struct Waiting<'a> {
     seconds: &'a mut f64,
     began: Instant,
+    _taken: Taken<'a>,
 }
 
 impl<'a> Read<'a> {
@@ -43,7 +49,9 @@ impl<'a> Read<'a> {
             request,
             credits,
             events,
+            asker: asker(request),
             summary: v1::ReadSummary::default(),
+            waited_slot_seconds: 0.0,
         }
     }
 
@@ -93,11 +101,12 @@ impl<'a> Read<'a> {
         let program = &self.job.program;
         let looked_at = program.row_filter().map(RowFilter::features);
         for features in looked_at.into_iter().chain([program.features()]) {
-            let began = Instant::now();
             let request = self.piece_request(Vec::new(), features)?;
-            let (size, io) = self.job.table.size(&request).await?;
+            let job = self.job;
+            let waiting = self.wait();
+            let (size, io) = job.table.size(&request).await?;
+            drop(waiting);
             add_io(&mut self.summary, io);
-            self.summary.storage_seconds += began.elapsed().as_secs_f64();
             most = PieceSize {
                 stored_bytes: size.stored_bytes.max(most.stored_bytes),
                 decoding_bytes: size.decoding_bytes.max(most.decoding_bytes),
@@ -123,7 +132,7 @@ impl<'a> Read<'a> {
         let looked = self
             .engine
             .pool
-            .run(move || look(&job, piece, picks, &rows));
+            .run(&self.asker, move || look(&job, piece, picks, &rows));
         let (picks, seconds) = looked.await??;
         self.summary.decode_seconds += seconds;
         Ok(picks)
@@ -135,11 +144,9 @@ impl<'a> Read<'a> {
             return Ok(true);
         }
         let request = self.piece_request(Vec::new(), filter.features())?;
-        let waiting = Waiting {
-            seconds: &mut self.summary.storage_seconds,
-            began: Instant::now(),
-        };
-        let (bounds, io) = self.job.table.bounds(&request).await?;
+        let job = self.job;
+        let waiting = self.wait();
+        let (bounds, io) = job.table.bounds(&request).await?;
         drop(waiting);
         add_io(&mut self.summary, io);
         let bounds: Vec<Bounds> = bounds.into_iter().map(known).collect();
@@ -156,14 +163,21 @@ impl<'a> Read<'a> {
             return Ok(None);
         }
         let request = self.piece_request(picks.decode.clone(), features)?;
-        let waiting = Waiting {
-            seconds: &mut self.summary.storage_seconds,
-            began: Instant::now(),
-        };
-        let piece = self.job.table.fetch(request).await?;
+        let job = self.job;
+        let waiting = self.wait();
+        let piece = job.table.fetch(request).await?;
         drop(waiting);
         add_io(&mut self.summary, piece.io());
         Ok(Some(piece))
+    }
+
+    /// Begins to wait for storage.
+    fn wait(&mut self) -> Waiting<'_> {
+        Waiting {
+            seconds: &mut self.summary.storage_seconds,
+            began: Instant::now(),
+            _taken: self.engine.slots.take(&mut self.waited_slot_seconds),
+        }
     }
 
     fn piece_request(
@@ -189,7 +203,8 @@ impl<'a> Read<'a> {
     ) -> Result<(), Error> {
         let (job, pool) = (self.job.clone(), &self.engine.pool);
         let (file_first_row, epoch) = (self.request.file_first_row, self.request.epoch);
-        let opened = pool.run(move || {
+        let asker = self.asker.clone();
+        let opened = pool.run(&asker, move || {
             let batches = piece.map(FetchedPiece::decode).transpose()?;
             Ok::<_, Error>(Frames::new(job, batches, picks, file_first_row, epoch))
         });
@@ -203,7 +218,7 @@ impl<'a> Read<'a> {
             let Ok(room) = self.events.reserve().await else {
                 return Ok(());
             };
-            let made = pool.run(move || {
+            let made = pool.run(&asker, move || {
                 let frame = frames.next();
                 (frames, frame)
             });
@@ -221,13 +236,22 @@ impl<'a> Read<'a> {
 impl Drop for Read<'_> {
     fn drop(&mut self) {
         self.engine.totals.add(&self.summary);
-        self.engine.works.add(&self.request.run, &self.summary);
+        let (run, waited) = (&self.request.run, self.waited_slot_seconds);
+        self.engine.works.add(run, &self.summary, waited);
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         *self.seconds += self.began.elapsed().as_secs_f64();
+    }
+}
+
+/// Who asks for a read.
+fn asker(request: &v1::ReadRequest) -> Asker {
+    Asker {
+        run: request.run.chars().take(MOST_NAME_CHARS).collect(),
+        priority: request.priority,
     }
 }
 
@@ -266,3 +290,5 @@ fn add_io(summary: &mut v1::ReadSummary, io: ReadCounters) {
 
 /// Base batches are packed in fewer rows where the memory would not hold so many of them.
 const BASE_BATCHES_IN_MEMORY: u64 = 16;
+/// Runs whose names begin alike for longer share one share.
+const MOST_NAME_CHARS: usize = 128;
