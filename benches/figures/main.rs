@@ -15,6 +15,8 @@ mod reorder;
 mod resume;
 mod rows;
 mod s3;
+mod scaling;
+mod serve;
 mod slow_store;
 mod usage;
 mod wide;
@@ -52,6 +54,11 @@ enum Figure {
     RebatchWorker(rebatch::WorkerArguments),
     /// Time to the first batch in the middle of an epoch, against a cold start's
     Resume(resume::Arguments),
+    /// A fleet that follows a trainer whose speed changes, with workers that wait for a slow store
+    Scaling(scaling::Arguments),
+    /// The services of a figure
+    #[command(hide = true)]
+    Serve(serve::Arguments),
     /// Cost of opening files of many columns
     Wide(wide::Arguments),
 }
@@ -67,6 +74,8 @@ async fn main() -> ExitCode {
         Figure::Rebatch(arguments) => rebatch::measure(arguments).await,
         Figure::RebatchWorker(arguments) => rebatch::serve(arguments).await,
         Figure::Resume(arguments) => resume::measure(arguments).await,
+        Figure::Scaling(arguments) => scaling::measure(arguments).await,
+        Figure::Serve(arguments) => serve::serve(arguments).await,
         Figure::Wide(arguments) => wide::measure(arguments).await,
     };
     match measured {
@@ -98,4 +107,5 @@ Examples:
   figures plan --cut last
   figures reorder --json
   figures resume --table /data/clicks --plan plan.json --lanes 1,8,64
+  figures scaling --kill-every 5
   figures wide --columns 1000,10000,20000";

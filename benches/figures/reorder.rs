@@ -265,15 +265,9 @@ async fn read(
     plans: &[Plan],
     max_gap_bytes: u64,
 ) -> Result<Served, Error> {
-    let mut storage = server.options();
-    for option in &mut storage {
-        if option.key == "endpoint" {
-            option.value = format!("http://{}", store.address());
-        }
-    }
     let source = v1::TableSource {
         url: format!("s3://bucket/{name}"),
-        storage,
+        storage: server.options_by_way_of(store.address()),
         ..v1::TableSource::default()
     };
     let mut options = TableOptions::default();

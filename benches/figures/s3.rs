@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -66,18 +66,12 @@ impl Server {
 
     /// Storage options that reach it.
     pub(crate) fn options(&self) -> Vec<StorageOption> {
-        let endpoint = self.endpoint();
-        let options = [
-            ("allow_http", "true"),
-            ("endpoint", &endpoint),
-            ("region", "us-east-1"),
-            ("skip_signature", "true"),
-        ];
-        let option = |(key, value): (&str, &str)| StorageOption {
-            key: key.to_owned(),
-            value: value.to_owned(),
-        };
-        options.map(option).into()
+        options(&self.endpoint())
+    }
+
+    /// Storage options that reach it through a proxy.
+    pub(crate) fn options_by_way_of(&self, proxy: SocketAddr) -> Vec<StorageOption> {
+        options(&format!("http://{proxy}"))
     }
 }
 
@@ -87,6 +81,20 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn options(endpoint: &str) -> Vec<StorageOption> {
+    let options = [
+        ("allow_http", "true"),
+        ("endpoint", endpoint),
+        ("region", "us-east-1"),
+        ("skip_signature", "true"),
+    ];
+    let option = |(key, value): (&str, &str)| StorageOption {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    };
+    options.map(option).into()
 }
 
 const BUCKET: &str = "bucket";

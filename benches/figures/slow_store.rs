@@ -1,6 +1,7 @@
-//! A store that is as slow as asked: a proxy in front of an S3 server that serves one request at a time.
+//! A store that is as slow as asked: a proxy in front of an S3 server that serves one request at a time, or some.
 //!
-//! Each request takes `request_ms` and then its bytes at `bandwidth_mb`, as of one disk or one throttled prefix, and is answered
+//! Each request takes `request_ms` and then its bytes at `bandwidth_mb`, as of one disk or one throttled prefix (or, with many
+//! at a time, of an object store that is far away), and is answered
 //! no sooner. *Service time* is what requests took of that device by this rule, requests and bytes counted as they pass: not
 //! waiting in line, and not what the server behind takes until its answer begins, which has the reader's own disk and
 //! processors here. `busy_seconds` is the same by the clock, with the late timers of a busy machine.
@@ -24,7 +25,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::Mutex,
+    sync::Semaphore,
     task::JoinHandle,
     time::Instant,
 };
@@ -38,6 +39,9 @@ pub(crate) struct Slowness {
     /// Megabytes (10⁶) a second that the store gives
     #[arg(long, value_name = "MB/S", default_value_t = 100.0)]
     pub(crate) bandwidth_mb: f64,
+    /// Requests that the store serves side by side, each at these speeds
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) at_a_time: usize,
 }
 
 /// What a store has served.
@@ -57,10 +61,10 @@ pub(crate) struct SlowStore {
     accepting: JoinHandle<()>,
 }
 
-/// What all connections share: one request at a time.
+/// What all connections share.
 struct Device {
     slowness: Slowness,
-    busy: Mutex<()>,
+    free: Semaphore,
     requests: AtomicU64,
     bytes: AtomicU64,
     busy_nanoseconds: AtomicU64,
@@ -80,7 +84,7 @@ impl SlowStore {
         let address = listener.local_addr()?;
         let device = Arc::new(Device {
             slowness,
-            busy: Mutex::new(()),
+            free: Semaphore::new(slowness.at_a_time),
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             busy_nanoseconds: AtomicU64::new(0),
@@ -168,7 +172,8 @@ async fn serve(client: TcpStream, upstream: &str, device: &Device) -> io::Result
         let Some(answer) = Head::read(&mut store.from).await? else {
             return Ok(());
         };
-        let _one_at_a_time = device.busy.lock().await;
+        let free = device.free.acquire().await;
+        let _in_turn = free.map_err(io::Error::other)?;
         let started = Instant::now();
         tokio::time::sleep(Duration::from_secs_f64(device.slowness.request_ms / 1e3)).await;
         client.to.write_all(&answer.bytes).await?;
