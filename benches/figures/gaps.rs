@@ -65,6 +65,7 @@ async fn fetched(
                 selection: Vec::new(),
                 features: Arc::clone(features),
                 batch_rows: 1024,
+                most_held_bytes: u64::MAX,
             };
             io += table.fetch(request).await.map_err(failed)?.io();
         }

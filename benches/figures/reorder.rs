@@ -286,6 +286,7 @@ async fn read(
             selection: Vec::new(),
             features: features.cloned().collect(),
             batch_rows: 1024,
+            most_held_bytes: u64::MAX,
         };
         table.fetch(request).await.map_err(failed)?;
     }

@@ -192,6 +192,7 @@ fn request(
         selection: Vec::new(),
         features: Arc::clone(features),
         batch_rows: 1024,
+        most_held_bytes: u64::MAX,
     }
 }
 

@@ -259,8 +259,8 @@ const INTERRUPTED: Error = Error::Interrupted {
 };
 
 const EXAMPLES: &str = "\
-Files keep their names and partitions, and appear when they are whole. Memory stays below --memory: the run fails at
-once when a row group of the source is too large for that.
+Files keep their names and partitions, and appear when they are whole. Memory stays below --memory, however large the
+row groups of the source are.
 
 Examples:
   dpp table rewrite /data/clicks_map /data/clicks --auto

@@ -347,18 +347,6 @@ pub enum Error {
         /// What stands against it.
         reason: String,
     },
-    /// Writing needs more memory than it may take.
-    #[error("{path} needs {needed_bytes} bytes of memory and may take {limit_bytes}: {reason}")]
-    Memory {
-        /// URL of the file.
-        path: String,
-        /// Bytes that would do.
-        needed_bytes: u64,
-        /// Bytes allowed.
-        limit_bytes: u64,
-        /// What needs it, and what else to do.
-        reason: &'static str,
-    },
     /// A wish about how to write that can't be met.
     #[error("can't write so: {reason}")]
     Writing {
@@ -431,7 +419,6 @@ impl Faulty for Error {
             | Error::IgnoresConditions { .. }
             | Error::Lacking { .. }
             | Error::Occupied { .. }
-            | Error::Memory { .. }
             | Error::Writing { .. }
             | Error::Given { .. }
             | Error::Rows { .. } => Fault::Invalid,

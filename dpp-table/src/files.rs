@@ -1,5 +1,6 @@
 //! What every read of a table needs: its store, the footers seen before, how its features are called, and its keys.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::encryption::keys::KeyCache;
@@ -10,7 +11,7 @@ use crate::store::Store;
 
 /// An open table's parts, shared by its clones.
 pub(crate) struct Files {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) footers: FooterCache,
     pub(crate) names: FeatureNames,
     pub(crate) keys: Option<KeyCache>,

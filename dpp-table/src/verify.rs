@@ -303,9 +303,8 @@ impl Rows {
             };
             let files = &self.side.table.files;
             let footer = fetch::known_footer(files, file, &mut ReadCounters::default()).await?;
-            let name = files.store.name(&file.path);
             let row_bytes = self.features.len() as u64 * FEATURE_BYTES;
-            self.pieces = pieces(&name, &footer, self.memory_bytes, row_bytes)?.into();
+            self.pieces = pieces(&footer, self.memory_bytes, row_bytes).into();
             self.next_file += 1;
         }
         Ok(true)
@@ -321,6 +320,7 @@ impl Rows {
             selection: vec![piece.rows.clone()],
             features: Arc::clone(&self.features),
             batch_rows: piece.batch_rows,
+            most_held_bytes: piece.most_held_bytes,
         };
         let fetched = self.side.table.fetch(request).await?;
         self.current = None;

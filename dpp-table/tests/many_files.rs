@@ -83,6 +83,7 @@ async fn thousands_of_files_in_bounded_memory() {
         selection: Vec::new(),
         features: [feature].into(),
         batch_rows: 10,
+        most_held_bytes: u64::MAX,
     };
     let piece = known.fetch(request).await.unwrap();
     assert_eq!(piece.io().requests, 2, "one footer, one chunk");

@@ -116,6 +116,7 @@ async fn count(table: &Table, piece: &Piece<'_>, feature: &Feature) -> Result<Co
         selection: Vec::new(),
         features: Arc::from([feature.clone()]),
         batch_rows: BATCH_ROWS,
+        most_held_bytes: u64::MAX,
     };
     let fetched = table.fetch(request).await?;
     let mut counts = Counts {

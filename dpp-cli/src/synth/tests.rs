@@ -349,6 +349,7 @@ fn both_layouts_hold_the_same_rows() {
                 selection: Vec::new(),
                 features: [feature].into(),
                 batch_rows: 1000,
+                most_held_bytes: u64::MAX,
             };
             let pieces = table.fetch(request).await.unwrap().decode().unwrap();
             pieces.collect::<Result<Vec<_>, _>>().unwrap()

@@ -68,6 +68,7 @@ fn first_rows(footer: &Footer, path: &str) -> Option<PieceRequest> {
         selection: std::iter::once(0..rows.min(MAX_ROWS)).collect(),
         features: Arc::new([]),
         batch_rows: 1024,
+        most_held_bytes: u64::MAX,
     })
 }
 

@@ -111,7 +111,7 @@ mod tests {
             ..TableSource::default()
         };
         let files = Files {
-            store: Store::open(&source).unwrap(),
+            store: Arc::new(Store::open(&source).unwrap()),
             footers: FooterCache::new(0),
             names: FeatureNames::default(),
             keys: None,

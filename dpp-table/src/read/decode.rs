@@ -1,4 +1,4 @@
-//! A fetched piece → record batches, one at a time as they are pulled. Computes, waits for nothing.
+//! A fetched piece → record batches, one at a time as they are pulled. Computes; waits only for chunks that are streamed.
 //!
 //! The Parquet crate panics on some malformed files; a panic ends this piece with an error and nothing else.
 
@@ -25,11 +25,14 @@ use crate::features::schema::kind_name;
 use crate::read::columns::Columns;
 use crate::read::columns::shape::{Shape, shapes};
 use crate::read::convert::{arrow_type, convert};
-use crate::read::fetch::FetchedPiece;
+use crate::read::fetch::{FetchedPiece, ReadCounters};
 use crate::read::map_split::split;
 use crate::read::pages;
+use crate::read::pages::checked::CheckedPages;
 use crate::read::plan::ReadPlan;
 use crate::read::sources::{Source, Sources, WantedMap, sources};
+use crate::read::sparse::SparseFile;
+use crate::read::stream::Stream;
 
 /// A piece's rows, in stored order. After an error nothing follows.
 pub struct PieceBatches {
@@ -42,6 +45,7 @@ pub struct PieceBatches {
     batch_rows: usize,
     rows_left: u64,
     encrypted: bool,
+    bytes: SparseFile,
 }
 
 /// What decodes a piece's columns.
@@ -53,10 +57,14 @@ struct Readers {
 
 impl FetchedPiece {
     /// Starts decoding. Batches have at most `batch_rows` rows and exactly the features asked for, in that order, as
-    /// [`arrow_type`] says.
+    /// [`arrow_type`] says. Of a piece that may hold less than it has, both this and the batches wait for storage: not to be
+    /// called on a thread of the runtime that fetched it.
     pub fn decode(self) -> Result<PieceBatches, Error> {
-        let shapes = guarded(&self.name, || shapes(&self))??;
-        self.decode_columns(shapes)
+        let bytes = self.bytes.clone();
+        let decoding = guarded(&self.name, || shapes(&self))
+            .flatten()
+            .and_then(|shapes| self.decode_columns(shapes));
+        decoding.map_err(|error| cause(&bytes, error))
     }
 
     /// As [`FetchedPiece::decode`], by the Parquet crate alone: what our own decoding is compared with.
@@ -92,6 +100,7 @@ impl FetchedPiece {
             batch_rows: self.batch_rows,
             rows_left: self.plan.rows,
             encrypted: self.plan.encrypted,
+            bytes: self.bytes,
         })
     }
 
@@ -134,11 +143,14 @@ impl FetchedPiece {
     pub(crate) fn stored_batches(
         self,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>>, Error> {
-        let mut reader = self.reader(&self.plan.ranges, &self.plan.projection)?;
-        let (name, encrypted) = (self.name, self.plan.encrypted);
+        let reader = self.reader(&self.plan.ranges, &self.plan.projection);
+        let mut reader = reader.map_err(|error| cause(&self.bytes, error))?;
+        let (name, encrypted, bytes) = (self.name, self.plan.encrypted, self.bytes);
         Ok(std::iter::from_fn(move || {
             let next = guarded(&name, || reader.next()).transpose()?;
-            Some(next.and_then(|batch| batch.map_err(|error| unreadable(&name, encrypted, error))))
+            let next =
+                next.and_then(|batch| batch.map_err(|error| unreadable(&name, encrypted, error)));
+            Some(next.map_err(|error| cause(&bytes, error)))
         }))
     }
 
@@ -151,8 +163,9 @@ impl FetchedPiece {
         self.check_pages(ranges)?;
         let plan = &self.plan;
         let build = || {
-            let (bytes, arrow) = (self.bytes.clone(), plan.arrow.clone());
-            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, arrow)
+            let pages = CheckedPages::new(self.bytes.clone(), plan.encrypted);
+            let arrow = plan.arrow.clone();
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(pages, arrow)
                 .with_row_groups(vec![plan.row_group])
                 .with_projection(columns.clone())
                 .with_row_selection_policy(selection_policy(plan))
@@ -165,13 +178,16 @@ impl FetchedPiece {
         guarded(&self.name, build)?.map_err(|error| unreadable(&self.name, plan.encrypted, error))
     }
 
-    /// Refuses damaged pages, and those that claim more memory than a worker can give. Encrypted ones are not seen into: whoever
-    /// held the key to write them is trusted that far.
+    /// Refuses damaged pages, and those that claim more memory than a worker can give; streamed ones are checked when they
+    /// come. Encrypted ones are not seen into: whoever held the key to write them is trusted that far.
     fn check_pages(&self, ranges: &[Range<u64>]) -> Result<(), Error> {
         if self.plan.encrypted {
             return Ok(());
         }
         for range in ranges {
+            if self.bytes.is_streamed(range.start) {
+                continue;
+            }
             pages::check(&self.bytes, range.clone(), pages::MAX_PAGE_BYTES)
                 .map_err(|fault| Error::corrupt(&self.name, fault))?;
         }
@@ -187,11 +203,16 @@ impl Iterator for PieceBatches {
         if !matches!(batch, Some(Ok(_))) {
             self.readers = None;
         }
-        batch
+        Some(batch?.map_err(|error| cause(&self.bytes, error)))
     }
 }
 
 impl PieceBatches {
+    /// What decoding fetched so far: nothing, unless chunks are streamed.
+    pub fn io(&self) -> ReadCounters {
+        self.bytes.stream().map(Stream::io).unwrap_or_default()
+    }
+
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, Error> {
         let Some(readers) = &mut self.readers else {
             return Ok(None);
@@ -261,6 +282,12 @@ impl PieceBatches {
             source,
         })
     }
+}
+
+/// Why decoding failed: storage may have been the reason.
+fn cause(bytes: &SparseFile, error: Error) -> Error {
+    let fault = bytes.stream().and_then(Stream::fault);
+    fault.unwrap_or(error)
 }
 
 /// Stored bytes that the Parquet crate does not read. Its key is right by now: column metadata opened with it.

@@ -1,6 +1,6 @@
 //! A piece's bytes from storage: waits, computes next to nothing. What comes out needs no storage any more.
 
-use std::ops::{AddAssign, Range};
+use std::ops::{AddAssign, Range, Sub};
 use std::slice;
 use std::sync::Arc;
 
@@ -17,9 +17,11 @@ use crate::footer::{self, Footer};
 use crate::metrics;
 use crate::read::coalesce::{CoalesceSettings, coalesce};
 use crate::read::decode::guarded;
+use crate::read::hold::{Holding, divide, total};
 use crate::read::plan::{ReadPlan, plan};
 use crate::read::size::{PieceSize, size};
 use crate::read::sparse::SparseFile;
+use crate::read::stream::Stream;
 use crate::store::Store;
 use crate::store::transport::counting_retries;
 use crate::store::url::Place;
@@ -37,6 +39,9 @@ pub struct PieceRequest {
     pub features: Arc<[Feature]>,
     /// Rows a batch holds at most; at least 1.
     pub batch_rows: usize,
+    /// Stored bytes to hold at a time, about. Of a piece that has more, large column chunks are fetched window by window while
+    /// they are decoded; `u64::MAX` fetches everything at once.
+    pub most_held_bytes: u64,
 }
 
 /// What reading cost at storage.
@@ -135,7 +140,8 @@ async fn read_projected(
     if let Some(index) = page_index(store, path, footer, &plan, io).await? {
         plan = plan.by_page(&name, footer, &index)?;
     }
-    let bytes = read_planned(files, path, footer, &plan, io).await?;
+    let most_held_bytes = request.most_held_bytes;
+    let bytes = read_planned(files, path, footer, &plan, most_held_bytes, io).await?;
     Ok((plan, bytes))
 }
 
@@ -144,21 +150,35 @@ async fn read_planned(
     path: &str,
     footer: &Footer,
     plan: &ReadPlan,
+    most_held_bytes: u64,
     io: &mut ReadCounters,
 ) -> Result<SparseFile, Error> {
     let store = &files.store;
+    let Holding {
+        held,
+        streamed,
+        window_bytes,
+    } = match plan.wanted_bytes() <= most_held_bytes {
+        true => Holding::whole(&plan.ranges),
+        false => divide(&plan.ranges, &plan.chunks(), most_held_bytes),
+    };
     let settings = files.coalesce.unwrap_or_else(|| {
         let settings = match store.place() {
             Place::Local => CoalesceSettings::LOCAL,
             Place::Remote => CoalesceSettings::OBJECT_STORE,
         };
-        settings.sparing(&plan.ranges)
+        settings.sparing(&held)
     });
-    let requests = coalesce(&plan.ranges, settings);
+    let requests = coalesce(&held, settings);
     let buffers = read(store, path, footer, &requests, io).await?;
-    io.wanted_bytes += plan.wanted_bytes();
+    io.wanted_bytes += total(&held);
     let size = footer.file_size_bytes;
-    Ok(SparseFile::new(&requests, buffers, size))
+    let file = SparseFile::new(&requests, buffers, size);
+    if streamed.is_empty() {
+        return Ok(file);
+    }
+    let etag = footer.etag.as_deref();
+    Ok(file.with_stream(Stream::new(store, path, etag, streamed, window_bytes)))
 }
 
 /// Fetches all columns of a piece, as they are stored.
@@ -200,7 +220,7 @@ pub(crate) async fn fetch_planned(
     let path = &request.file.path;
     Ok(FetchedPiece {
         name: files.store.name(path),
-        bytes: read_planned(files, path, footer, &plan, io).await?,
+        bytes: read_planned(files, path, footer, &plan, request.most_held_bytes, io).await?,
         plan,
         features: request.features,
         batch_rows: request.batch_rows,
@@ -289,9 +309,14 @@ fn difference(footer: &Footer, file: &SnapshotFile) -> Option<String> {
 }
 
 impl FetchedPiece {
-    /// What fetching cost.
+    /// What fetching cost. What is streamed comes later, see [`PieceBatches::io`](crate::PieceBatches::io).
     pub fn io(&self) -> ReadCounters {
         self.io
+    }
+
+    /// Stored bytes that it holds, those included that streams will hold at a time.
+    pub fn held_bytes(&self) -> u64 {
+        self.bytes.held_bytes()
     }
 }
 
@@ -302,6 +327,20 @@ impl ReadCounters {
             read_bytes,
             requests: 1,
             ..ReadCounters::default()
+        }
+    }
+}
+
+/// What came between two counts.
+impl Sub for ReadCounters {
+    type Output = ReadCounters;
+
+    fn sub(self, before: Self) -> Self {
+        ReadCounters {
+            read_bytes: self.read_bytes - before.read_bytes,
+            wanted_bytes: self.wanted_bytes - before.wanted_bytes,
+            requests: self.requests - before.requests,
+            retries: self.retries - before.retries,
         }
     }
 }

@@ -5,7 +5,6 @@ use std::ops::Range;
 use parquet::arrow::ProjectionMask;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
-use crate::error::Error;
 use crate::footer::Footer;
 use crate::footer::page_index::stored_range;
 use crate::read::size::decoded_bytes;
@@ -19,18 +18,15 @@ pub(crate) struct Piece {
     pub(crate) group: Range<u64>,
     /// Rows of a decoded batch.
     pub(crate) batch_rows: usize,
+    /// As of a [`PieceRequest`](crate::PieceRequest).
+    pub(crate) most_held_bytes: u64,
 }
 
 /// Pieces of all columns in order: stored bytes of each about a sixth of `memory_bytes`, a batch a quarter of that.
 ///
-/// A row group that is larger is cut along its pages. `extra_row_bytes` is what a row takes beside its values. Fails when a
-/// row group takes more than half of the memory and has no page index.
-pub(crate) fn pieces(
-    name: &str,
-    footer: &Footer,
-    memory_bytes: u64,
-    extra_row_bytes: u64,
-) -> Result<Vec<Piece>, Error> {
+/// A row group that is larger is cut along its pages, or streamed where there is no page index.
+pub(crate) fn pieces(footer: &Footer, memory_bytes: u64, extra_row_bytes: u64) -> Vec<Piece> {
+    let most_held_bytes = (memory_bytes / 6).max(1);
     let mut pieces = Vec::new();
     let mut first = 0;
     for group in footer.metadata().row_groups() {
@@ -40,19 +36,10 @@ pub(crate) fn pieces(
         if rows == 0 {
             continue;
         }
-        let stored = stored_bytes(group);
-        let mut parts = stored.div_ceil((memory_bytes / 6).max(1)).clamp(1, rows);
-        if parts > 1 && !has_pages(footer, group) {
-            parts = 1;
-        }
-        if parts == 1 && stored > memory_bytes / 2 {
-            return Err(Error::Memory {
-                path: name.to_owned(),
-                needed_bytes: stored,
-                limit_bytes: memory_bytes / 2,
-                reason: "a row group of it is that large and has no page index, so it is read whole",
-            });
-        }
+        let parts = match has_pages(footer, group) {
+            true => stored_bytes(group).div_ceil(most_held_bytes).clamp(1, rows),
+            false => 1,
+        };
         let decoded: u64 = group.columns().iter().map(decoded_bytes).sum();
         let row_bytes = decoded / rows + extra_row_bytes + 1;
         let batch_rows = (memory_bytes / 24 / row_bytes).clamp(1, MAX_BATCH_ROWS);
@@ -61,11 +48,12 @@ pub(crate) fn pieces(
             rows: start..(start + step).min(whole.end),
             group: whole.clone(),
             batch_rows: usize::try_from(batch_rows).expect("at most MAX_BATCH_ROWS"),
+            most_held_bytes,
         };
         let starts = (0..parts).map(|part| whole.start + part * step);
         pieces.extend(starts.take_while(|start| *start < whole.end).map(cut));
     }
-    Ok(pieces)
+    pieces
 }
 
 fn has_pages(footer: &Footer, group: &RowGroupMetaData) -> bool {

@@ -69,6 +69,20 @@ impl ReadPlan {
         })
     }
 
+    /// Where the projected column chunks lie, by start.
+    pub(crate) fn chunks(&self) -> Vec<Range<u64>> {
+        let group = self.arrow.metadata().row_group(self.row_group);
+        let leaves = (0..group.num_columns()).filter(|leaf| self.projection.leaf_included(*leaf));
+        let mut chunks: Vec<Range<u64>> = leaves
+            .map(|leaf| {
+                let (start, length) = group.column(leaf).byte_range();
+                start..start.saturating_add(length)
+            })
+            .collect();
+        chunks.sort_unstable_by_key(|chunk| chunk.start);
+        chunks
+    }
+
     /// Stored bytes that decoding needs.
     pub(crate) fn wanted_bytes(&self) -> u64 {
         self.ranges

@@ -12,12 +12,13 @@ use crate::features::projection::project;
 use crate::files::Files;
 use crate::footer::page_index::stored_range;
 use crate::read::fetch::{PieceRequest, ReadCounters, known_footer};
+use crate::read::hold::held_bytes;
 use crate::read::plan::row_group;
 
 /// Bytes of memory that a piece takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PieceSize {
-    /// What is fetched, and held until the piece is decoded.
+    /// What is fetched and held, see [`PieceRequest::most_held_bytes`].
     pub stored_bytes: u64,
     /// Beside it for as long as decoding goes on: of every column a page, a dictionary, and what decompresses them.
     pub decoding_bytes: u64,
@@ -44,28 +45,44 @@ pub(crate) async fn size(
     };
     let leaves = projection.schema.leaves.iter();
     let columns = leaves.map(|leaf| group.column(*leaf));
-    Ok(columns.fold(PieceSize::default(), |size, column| {
-        size.with(column, group, share)
-    }))
+    let fetched: Vec<u64> = columns
+        .clone()
+        .map(|column| fetched_bytes(column, share))
+        .collect();
+    let size = columns.fold(PieceSize::default(), |size, column| {
+        size.with(column, group)
+    });
+    Ok(PieceSize {
+        stored_bytes: held_bytes(&fetched, request.most_held_bytes),
+        ..size
+    })
 }
 
 impl PieceSize {
-    /// Adds a column of which a share is read.
-    fn with(self, column: &ColumnChunkMetaData, group: &RowGroupMetaData, share: f64) -> PieceSize {
-        let (stored, plain) = (column.compressed_size(), column.uncompressed_size());
-        let (stored, plain) = (stored.unsigned_abs(), plain.unsigned_abs());
-        let dictionaries = u64::from(column.dictionary_page_offset().is_some());
-        let page = (PAGE_BYTES as f64 / plain.max(1) as f64).min(1.0);
-        // A page begins before the first wanted row, one ends after the last.
-        let fetched = share + page * (EDGE_PAGES + dictionaries) as f64;
-        let pages = plain.min(PAGE_BYTES * (1 + dictionaries));
+    /// Adds what decoding a column takes.
+    fn with(self, column: &ColumnChunkMetaData, group: &RowGroupMetaData) -> PieceSize {
+        let plain = column.uncompressed_size().unsigned_abs();
+        let pages = plain.min(PAGE_BYTES * (1 + dictionaries(column)));
         PieceSize {
-            stored_bytes: self.stored_bytes + (stored as f64 * fetched.min(1.0)) as u64,
             decoding_bytes: self.decoding_bytes + pages + context_bytes(column.compression()),
             row_bytes: self.row_bytes
                 + decoded_bytes(column).div_ceil(group.num_rows().unsigned_abs().max(1)),
+            ..self
         }
     }
+}
+
+/// What is fetched of a column chunk for a share of its rows.
+fn fetched_bytes(column: &ColumnChunkMetaData, share: f64) -> u64 {
+    let (stored, plain) = (column.compressed_size(), column.uncompressed_size());
+    let page = (PAGE_BYTES as f64 / plain.max(1) as f64).min(1.0);
+    // A page begins before the first wanted row, one ends after the last.
+    let fetched = share + page * (EDGE_PAGES + dictionaries(column)) as f64;
+    (stored.unsigned_abs() as f64 * fetched.min(1.0)) as u64
+}
+
+fn dictionaries(column: &ColumnChunkMetaData) -> u64 {
+    u64::from(column.dictionary_page_offset().is_some())
 }
 
 /// About the bytes that a column chunk takes as Arrow: dictionaries hide how long texts are, so those count fourfold.

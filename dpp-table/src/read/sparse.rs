@@ -1,6 +1,6 @@
-//! The fetched parts of a file, offered to the Parquet crate as if they were the file.
+//! The fetched and the streamed parts of a file, offered to the Parquet crate as if they were the file.
 //!
-//! A read of bytes that were not fetched is an error: only files that lie about their layout cause one.
+//! A read of other bytes is an error: only files that lie about their layout cause one, and a store that fails a stream.
 
 use std::io::Read;
 use std::ops::Range;
@@ -10,17 +10,20 @@ use bytes::{Buf, Bytes, BytesMut};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
-/// Parts of a file in memory, by position.
+use crate::read::stream::Stream;
+
+/// Parts of a file by position: in memory, or streamed.
 #[derive(Clone)]
 pub(crate) struct SparseFile {
     parts: Arc<[(u64, Bytes)]>,
+    stream: Option<Arc<Stream>>,
     file_size_bytes: u64,
 }
 
 /// Reads on from a position until the fetched bytes end.
 pub(crate) struct SparseRead {
     file: SparseFile,
-    part: usize,
+    position: u64,
     rest: Bytes,
 }
 
@@ -30,12 +33,40 @@ impl SparseFile {
         let starts = requests.iter().map(|request| request.start);
         SparseFile {
             parts: starts.zip(buffers).collect(),
+            stream: None,
             file_size_bytes,
         }
     }
 
+    /// The file, with other parts of it streamed.
+    pub(crate) fn with_stream(self, stream: Stream) -> Self {
+        SparseFile {
+            stream: Some(Arc::new(stream)),
+            ..self
+        }
+    }
+
+    /// What is streamed, if anything.
+    pub(crate) fn stream(&self) -> Option<&Stream> {
+        self.stream.as_deref()
+    }
+
+    /// Bytes in memory, those included that are streamed, at a time.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        let parts = self.parts.iter().map(|(_, bytes)| bytes.len() as u64);
+        parts.sum::<u64>() + self.stream().map_or(0, Stream::held_bytes)
+    }
+
+    /// Whether the byte at `position` is streamed, and so seen once.
+    pub(crate) fn is_streamed(&self, position: u64) -> bool {
+        self.stream().is_some_and(|stream| stream.covers(position))
+    }
+
     /// At most `length` bytes from `start`, fewer where the fetched ones end.
     pub(crate) fn peek(&self, start: u64, length: usize) -> Bytes {
+        if self.is_streamed(start) {
+            return self.streamed(start, length).unwrap_or_default();
+        }
         let Ok((mut part, first)) = self.from(start) else {
             return Bytes::new();
         };
@@ -50,6 +81,19 @@ impl SparseFile {
             part += 1;
         }
         whole.freeze()
+    }
+
+    fn streamed(&self, start: u64, length: usize) -> Option<Bytes> {
+        self.stream()?.read(start, length as u64)
+    }
+
+    /// Some bytes from `start` on, one at least.
+    fn some(&self, start: u64) -> Result<Bytes> {
+        if self.is_streamed(start) {
+            let some = self.stream().and_then(|stream| stream.some(start));
+            return some.ok_or_else(|| absent(start));
+        }
+        Ok(self.from(start)?.1)
     }
 
     /// The part that holds `start`, and its bytes from there.
@@ -82,10 +126,10 @@ impl ChunkReader for SparseFile {
     type T = SparseRead;
 
     fn get_read(&self, start: u64) -> Result<SparseRead> {
-        let (part, rest) = self.from(start)?;
+        let rest = self.some(start)?;
         Ok(SparseRead {
             file: self.clone(),
-            part,
+            position: start + rest.len() as u64,
             rest,
         })
     }
@@ -94,6 +138,11 @@ impl ChunkReader for SparseFile {
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
         if length == 0 {
             return Ok(Bytes::new());
+        }
+        if self.is_streamed(start) {
+            let whole = self.streamed(start, length);
+            let whole = whole.filter(|bytes| bytes.len() == length);
+            return whole.ok_or_else(|| absent(start));
         }
         let (mut part, first) = self.from(start)?;
         if length <= first.len() {
@@ -113,10 +162,10 @@ impl ChunkReader for SparseFile {
 impl Read for SparseRead {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.rest.is_empty()
-            && let Some(more) = self.file.next(self.part)
+            && let Ok(more) = self.file.some(self.position)
         {
-            self.rest = more.clone();
-            self.part += 1;
+            self.position += more.len() as u64;
+            self.rest = more;
         }
         let count = buffer.len().min(self.rest.len());
         self.rest.copy_to_slice(&mut buffer[..count]);

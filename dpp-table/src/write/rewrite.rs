@@ -88,8 +88,7 @@ pub type Watch = dyn Fn(u64) + Send + Sync;
 
 /// Rewrites all files of `source` that its filter keeps to `destination`, under the same relative paths.
 ///
-/// Fails when the destination holds anything (unless it is to be resumed), when a row group is too large for the memory, and
-/// when the source changes. A run that failed or was dropped is gone on with by `resume`, whole files at a time.
+/// Fails when the destination holds anything (unless it is to be resumed), and when the source changes. A run that failed or was dropped is gone on with by `resume`, whole files at a time.
 pub async fn rewrite(
     source: &Table,
     destination: &TableSource,
@@ -211,7 +210,7 @@ impl Writing<'_> {
     /// The first rows of a file, laid out.
     async fn sample(&self, file: &SnapshotFile) -> Result<Option<RecordBatch>, Error> {
         let (footer, layout) = self.layout(file).await?;
-        let Some(piece) = self.pieces(file, &footer, &layout)?.into_iter().next() else {
+        let Some(piece) = self.pieces(&footer, &layout).into_iter().next() else {
             return Ok(None);
         };
         let end = piece.rows.start + piece.batch_rows as u64;
@@ -237,7 +236,7 @@ impl Writing<'_> {
 
     async fn write_file(&self, file: &SnapshotFile) -> Result<(), Error> {
         let (footer, layout) = self.layout(file).await?;
-        let pieces = self.pieces(file, &footer, &layout)?;
+        let pieces = self.pieces(&footer, &layout);
         let path = written_path(self.files.store.url(), &file.path);
         let limits = self.settings.write.row_group(self.memory_bytes);
         let new_file = self
@@ -303,15 +302,9 @@ impl Writing<'_> {
         Ok((footer, Arc::new(layout)))
     }
 
-    fn pieces(
-        &self,
-        file: &SnapshotFile,
-        footer: &Footer,
-        layout: &Layout,
-    ) -> Result<Vec<Piece>, Error> {
-        let name = self.files.store.name(&file.path);
+    fn pieces(&self, footer: &Footer, layout: &Layout) -> Vec<Piece> {
         let entry_bytes = layout.entries() as u64 * ENTRY_BYTES;
-        pieces(&name, footer, self.memory_bytes, entry_bytes)
+        pieces(footer, self.memory_bytes, entry_bytes)
     }
 
     async fn fetch(
@@ -326,6 +319,7 @@ impl Writing<'_> {
             selection: vec![piece.rows.clone()],
             features: Arc::new([]),
             batch_rows: piece.batch_rows,
+            most_held_bytes: piece.most_held_bytes,
         };
         fetch::fetch_stored(self.files, footer, request).await
     }

@@ -18,6 +18,7 @@ mod real_table;
 mod round_trip;
 mod s3;
 mod snapshots;
+mod streaming;
 mod support;
 mod write_table;
 mod writing;

@@ -81,6 +81,7 @@ pub(crate) fn whole(file: &SnapshotFile, features: &[Feature]) -> PieceRequest {
         selection: vec![],
         features: features.into(),
         batch_rows: 1000,
+        most_held_bytes: u64::MAX,
     }
 }
 
@@ -97,6 +98,7 @@ pub(crate) fn some(
         selection: selection.to_vec(),
         features: Arc::clone(features),
         batch_rows: 7,
+        most_held_bytes: u64::MAX,
     }
 }
 

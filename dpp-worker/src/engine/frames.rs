@@ -7,7 +7,7 @@ use arrow::{
     compute::{concat_batches, take_record_batch},
 };
 use dpp_batch::{Batch, Frame, Rows, concat};
-use dpp_table::PieceBatches;
+use dpp_table::{PieceBatches, ReadCounters};
 
 use super::{
     job::OpenJob,
@@ -106,6 +106,12 @@ impl Frames {
             self.cut = cut(batch, &covered, frames);
         }
         Ok(self.cut.pop_front())
+    }
+
+    /// What decoding fetched so far.
+    pub(crate) fn io(&self) -> ReadCounters {
+        let batches = self.batches.batches.as_ref();
+        batches.map(PieceBatches::io).unwrap_or_default()
     }
 
     /// The next base batch, transformed and packed.

@@ -82,10 +82,9 @@ impl<'a> Read<'a> {
     ) -> Result<(), Error> {
         let _active = self.engine.totals.begin_read();
         let picks = self.survivors(picks).await?;
-        let fetched_before = self.summary.read_bytes;
         let piece = self.fetch(&picks, self.job.program.features()).await?;
         let size = PieceSize {
-            stored_bytes: self.summary.read_bytes - fetched_before,
+            stored_bytes: piece.as_ref().map_or(0, FetchedPiece::held_bytes),
             ..size
         };
         admitted.holds(self.job.held_bytes(self.request, size));
@@ -133,7 +132,8 @@ impl<'a> Read<'a> {
             .engine
             .pool
             .run(&self.asker, move || look(&job, piece, picks, &rows));
-        let (picks, seconds) = looked.await??;
+        let (picks, io, seconds) = looked.await??;
+        add_io(&mut self.summary, io);
         self.summary.decode_seconds += seconds;
         Ok(picks)
     }
@@ -192,6 +192,7 @@ impl<'a> Read<'a> {
             selection,
             features: features.clone(),
             batch_rows: self.job.base_batch_rows(),
+            most_held_bytes: self.engine.memory.most_stored_bytes(),
         })
     }
 
@@ -210,6 +211,7 @@ impl<'a> Read<'a> {
         });
         let mut frames = opened.await??;
         let looked = self.summary.decode_seconds;
+        let mut streamed = ReadCounters::default();
         loop {
             // Credits are never closed. Waiting for room first leaves at most one frame more than the channel holds.
             if let Ok(credit) = self.credits.acquire().await {
@@ -226,6 +228,9 @@ impl<'a> Read<'a> {
             frames = returned;
             self.summary.decode_seconds = looked + frames.seconds.0;
             self.summary.transform_seconds = frames.seconds.1;
+            let io = frames.io();
+            add_io(&mut self.summary, io - streamed);
+            streamed = io;
             let Some(frame) = frame? else { return Ok(()) };
             self.summary.rows += frame.batch.rows as u64;
             room.send(Ok(ReadEvent::Frame(frame)));
@@ -255,18 +260,19 @@ fn asker(request: &v1::ReadRequest) -> Asker {
     }
 }
 
-/// Which of the picked rows survive the filter, and the seconds that it took to see.
+/// Which of the picked rows survive the filter, what was fetched to see it, and the seconds that it took.
 fn look(
     job: &OpenJob,
     piece: FetchedPiece,
     picks: Picks,
     rows: &Range<u64>,
-) -> Result<(Picks, f64), Error> {
+) -> Result<(Picks, ReadCounters, f64), Error> {
     let began = Instant::now();
     let filter = job.program.row_filter().expect("it was there just now");
-    let survivors = Survivors::find(filter, piece.decode()?, &picks.decode, rows)?;
+    let mut batches = piece.decode()?;
+    let survivors = Survivors::find(filter, &mut batches, &picks.decode, rows)?;
     let picks = picks.survivors(|row| survivors.keeps(row), job.base_batch_rows());
-    Ok((picks, began.elapsed().as_secs_f64()))
+    Ok((picks, batches.io(), began.elapsed().as_secs_f64()))
 }
 
 /// Bounds of stored values as bounds of delivered ones.

@@ -19,7 +19,7 @@ impl Survivors {
     /// Decodes the filter's features at `picked` rows of the piece `rows`.
     pub(crate) fn find(
         filter: &RowFilter,
-        batches: PieceBatches,
+        batches: &mut PieceBatches,
         picked: &[Range<u64>],
         rows: &Range<u64>,
     ) -> Result<Survivors, Error> {

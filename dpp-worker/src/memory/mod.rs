@@ -71,6 +71,12 @@ impl Memory {
         self.limit
     }
 
+    /// Stored bytes that one read may hold; of what is larger it fetches more while it decodes.
+    pub(crate) fn most_stored_bytes(&self) -> u64 {
+        let share = self.limit.unwrap_or(u64::MAX) / READS_IN_MEMORY;
+        share.min(MOST_STORED_BYTES)
+    }
+
     /// A place in a client's queue, before those of later turns.
     pub(crate) fn queue(self: &Arc<Self>, client: &str, turn: u64) -> Turn {
         Turn {
@@ -158,6 +164,10 @@ impl Drop for Turn {
 
 /// A read that waits longer is refused. Below the half minute after which clients take silence for a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// So many reads' stored bytes fit at a time.
+const READS_IN_MEMORY: u64 = 4;
+/// A read that holds more at a time is no faster.
+const MOST_STORED_BYTES: u64 = 256 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,9 @@ use rand::{RngExt, SeedableRng};
 
 use crate::read::columns::shape::shapes;
 use crate::read::fetch::{FetchedPiece, PieceRequest};
+use crate::read::hold;
+use crate::read::sparse::SparseFile;
+use crate::read::stream::Stream;
 use crate::table::Table;
 
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ struct Case {
     batch_rows: usize,
     /// Lengths of rows left out and rows picked, in turns; none picks all.
     turns: Vec<usize>,
+    /// Of chunks that are streamed.
+    window_bytes: u64,
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -48,7 +53,7 @@ fn case() -> impl Strategy<Value = Case> {
     ];
     let turns = prop_oneof![Just(Vec::new()), prop::collection::vec(1_usize..400, 2..12)];
     let switches = any::<(bool, bool, bool, bool)>();
-    let sizes = (1_usize..1500, 1_usize..600, 1_usize..700);
+    let sizes = (1_usize..1500, 1_usize..600, 1_usize..700, 1_u64..3000);
     (any::<u64>(), compression, switches, sizes, turns).prop_map(
         |(seed, compression, switches, sizes, turns)| Case {
             seed,
@@ -61,6 +66,7 @@ fn case() -> impl Strategy<Value = Case> {
             page_index: switches.3,
             batch_rows: sizes.2,
             turns,
+            window_bytes: sizes.3,
         },
     )
 }
@@ -78,7 +84,11 @@ proptest! {
         let piece = || table.piece(0, rows.clone(), selection(&case), case.batch_rows);
         let ours = shapes(&piece()).unwrap();
         prop_assert_eq!(ours.len(), stored.num_columns());
-        prop_assert_eq!(decoded(piece()), by_crate(piece()));
+        let theirs = by_crate(piece());
+        prop_assert_eq!(&decoded(piece()), &theirs);
+        let streamed = || table.streamed(0, piece(), case.window_bytes);
+        prop_assert_eq!(&decoded(streamed()), &theirs);
+        prop_assert_eq!(&by_crate(streamed()), &theirs);
     }
 }
 
@@ -139,7 +149,10 @@ impl Compared {
         };
         let path = &table.files[file].path;
         self.columns += shapes(&whole().unwrap()).unwrap().len();
-        assert_eq!(decoded(whole().unwrap()), joined(theirs), "{path}");
+        let theirs = joined(theirs);
+        assert_eq!(decoded(whole().unwrap()), theirs, "{path}");
+        let streamed = table.streamed(file, whole().unwrap(), STREAMED_WINDOW_BYTES);
+        assert_eq!(decoded(streamed), theirs, "{path}, streamed");
         // some rows here and there
         let step = (group.end - group.start).div_ceil(7) as usize;
         let picked: Vec<_> = group
@@ -209,8 +222,27 @@ impl Opened {
             selection,
             features: self.features.clone(),
             batch_rows,
+            most_held_bytes: u64::MAX,
         };
         self.runtime.block_on(self.table.fetch(request)).ok()
+    }
+
+    /// A piece whose chunks are fetched again, window by window.
+    fn streamed(&self, file: usize, mut piece: FetchedPiece, window_bytes: u64) -> FetchedPiece {
+        let file = &self.files[file];
+        let ranges = &piece.plan.ranges;
+        let of_chunk = |chunk: Range<u64>| {
+            let within = |range: &&Range<u64>| chunk.contains(&range.start);
+            let wanted: Vec<_> = ranges.iter().filter(within).cloned().collect();
+            hold::joined(&wanted)
+        };
+        let chunks = piece.plan.chunks().into_iter().map(of_chunk);
+        let chunks = chunks.filter(|wanted| !wanted.is_empty()).collect();
+        let _runtime = self.runtime.enter();
+        let store = &self.table.files.store;
+        let stream = Stream::new(store, &file.path, None, chunks, window_bytes);
+        piece.bytes = SparseFile::new(&[], Vec::new(), file.size_bytes).with_stream(stream);
+        piece
     }
 }
 
@@ -395,6 +427,7 @@ fn kinds_of_the_columns_are_those_described() {
         page_index: true,
         batch_rows: 4,
         turns: Vec::new(),
+        window_bytes: 1,
     };
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("part.parquet"), &stored(&case), &case);
@@ -405,3 +438,6 @@ fn kinds_of_the_columns_are_those_described() {
         (3, 4, 4)
     );
 }
+
+/// Shorter than most pages.
+const STREAMED_WINDOW_BYTES: u64 = 700;

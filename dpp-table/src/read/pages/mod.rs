@@ -10,6 +10,7 @@
 //! Encrypted headers can't be walked, and a header may understate: both are the Parquet crate's to judge. Checksums
 //! are checked here because the crate takes them of encrypted pages after decryption, where other writers do not.
 
+pub(crate) mod checked;
 pub(crate) mod header;
 mod thrift;
 pub(crate) mod unpack;
