@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use super::two_lists;
+use super::{common::common, two_lists};
 use crate::{
     Column, Error, Kind,
-    id_set::IdSet,
-    list_writer::ListWriter,
     op::{Mismatch, Op, SharedOp, two_inputs},
     parameters::Reader,
     registry::Entry,
@@ -37,21 +35,7 @@ impl Op for IdListTransform {
 
     fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error> {
         let [a, b] = two_lists(ENTRY.name, inputs)?;
-        let mut wanted = IdSet::default();
-        let mut kept = ListWriter::new(a.rows(), a.ids().len(), a.scores().is_some());
-        for (extent, others) in a.extents().zip(b.id_rows()) {
-            wanted.clear_for(others.len());
-            for &id in others {
-                wanted.insert(id);
-            }
-            for place in extent {
-                if wanted.take(a.ids()[place]) {
-                    kept.push_from(a, place);
-                }
-            }
-            kept.end_row()?;
-        }
-        kept.finish().map(Column::IdList)
+        common(a, b, true).map(Column::IdList)
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use super::two_lists;
+use super::{common::common, two_lists};
 use crate::{
     Column, Error, Kind,
-    id_set::IdSet,
-    list_writer::ListWriter,
     op::{Mismatch, Op, SharedOp, two_inputs},
     parameters::Reader,
     registry::Entry,
@@ -38,17 +36,7 @@ impl Op for Intersect {
 
     fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error> {
         let [a, b] = two_lists(ENTRY.name, inputs)?;
-        let mut wanted = IdSet::default();
-        let mut kept = ListWriter::new(a.rows(), a.ids().len().min(b.ids().len()), false);
-        for (row, others) in a.id_rows().zip(b.id_rows()) {
-            wanted.clear_for(others.len());
-            for &id in others {
-                wanted.insert(id);
-            }
-            kept.ids.extend(row.iter().filter(|&&id| wanted.take(id)));
-            kept.end_row()?;
-        }
-        kept.finish().map(Column::IdList)
+        common(a, b, false).map(Column::IdList)
     }
 }
 

@@ -8,6 +8,8 @@ pub mod id_list_transform;
 pub mod intersect;
 pub mod union;
 
+mod common;
+
 use crate::{Column, Error, id_list::IdList, op::columns, registry::Entry};
 
 pub(crate) const OPS: &[Entry] = &[
