@@ -53,6 +53,7 @@ pub use read::convert::arrow_type;
 pub use read::decode::PieceBatches;
 pub use read::fetch::{FetchedPiece, PieceRequest, ReadCounters};
 pub use read::size::PieceSize;
+pub use read::value_map::{MapValues, ValueMap};
 pub use snapshot::place::SnapshotPlace;
 pub use snapshot::take::Opened;
 pub use snapshot::{Snapshot, predicate};

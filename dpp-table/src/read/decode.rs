@@ -33,6 +33,7 @@ use crate::read::plan::ReadPlan;
 use crate::read::sources::{Source, Sources, WantedMap, sources};
 use crate::read::sparse::SparseFile;
 use crate::read::stream::Stream;
+use crate::read::value_map::{self, ValueMap};
 
 /// A piece's rows, in stored order. After an error nothing follows.
 pub struct PieceBatches {
@@ -46,6 +47,7 @@ pub struct PieceBatches {
     rows_left: u64,
     encrypted: bool,
     bytes: SparseFile,
+    is_mapped: Vec<bool>,
 }
 
 /// What decodes a piece's columns.
@@ -60,10 +62,23 @@ impl FetchedPiece {
     /// [`arrow_type`] says. Of a piece that may hold less than it has, both this and the batches wait for storage: not to be
     /// called on a thread of the runtime that fetched it.
     pub fn decode(self) -> Result<PieceBatches, Error> {
+        self.decode_mapped(&[])
+    }
+
+    /// As [`FetchedPiece::decode`], with the values of some features mapped on the way, where a dictionary makes that less work:
+    /// `maps` says by what, a feature each, none beyond its end; [`PieceBatches::is_mapped`] says which were.
+    pub fn decode_mapped(self, maps: &[Option<ValueMap>]) -> Result<PieceBatches, Error> {
         let bytes = self.bytes.clone();
         let decoding = guarded(&self.name, || shapes(&self))
             .flatten()
-            .and_then(|shapes| self.decode_columns(shapes));
+            .and_then(|mut shapes| {
+                let is_mapped = value_map::give(&mut shapes, maps, &self.plan);
+                let batches = self.decode_columns(shapes)?;
+                Ok(PieceBatches {
+                    is_mapped,
+                    ..batches
+                })
+            });
         decoding.map_err(|error| cause(&bytes, error))
     }
 
@@ -99,6 +114,7 @@ impl FetchedPiece {
             readers,
             batch_rows: self.batch_rows,
             rows_left: self.plan.rows,
+            is_mapped: Vec::new(),
             encrypted: self.plan.encrypted,
             bytes: self.bytes,
         })
@@ -211,6 +227,11 @@ impl PieceBatches {
     /// What decoding fetched so far: nothing, unless chunks are streamed.
     pub fn io(&self) -> ReadCounters {
         self.bytes.stream().map(Stream::io).unwrap_or_default()
+    }
+
+    /// For each feature whether its values were mapped; none beyond the end were.
+    pub fn is_mapped(&self) -> &[bool] {
+        &self.is_mapped
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, Error> {

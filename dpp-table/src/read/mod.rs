@@ -17,3 +17,4 @@ pub(crate) mod size;
 pub(crate) mod sources;
 pub(crate) mod sparse;
 pub(crate) mod stream;
+pub(crate) mod value_map;

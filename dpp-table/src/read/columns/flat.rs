@@ -8,14 +8,15 @@ use arrow::util::bit_iterator::BitIndexIterator;
 
 use crate::read::columns::Column;
 use crate::read::columns::runs::Runs;
-use crate::read::columns::values::{Stored, Values, dictionary};
+use crate::read::columns::values::{Dictionary, Stored, Values};
 use crate::read::pages::PageFault;
 use crate::read::pages::walk::{DictionaryPage, PageWalk};
+use crate::read::value_map::MapValues;
 
 /// Where the reading of a column stands, and its rows taken since [`Column::finish`].
 pub(crate) struct Flat<S: Stored> {
     pages: PageWalk,
-    dictionary: Vec<S::Read>,
+    dictionary: Dictionary<S::Read>,
     page: Option<Page<S>>,
     values: Vec<S::Read>,
     valid: BooleanBufferBuilder,
@@ -32,10 +33,14 @@ struct Page<S: Stored> {
 }
 
 impl<S: Stored> Flat<S> {
-    pub(crate) fn new(pages: PageWalk, page: &DictionaryPage) -> Result<Self, PageFault> {
+    pub(crate) fn new(
+        pages: PageWalk,
+        page: &DictionaryPage,
+        map: Option<MapValues<S::Read>>,
+    ) -> Result<Self, PageFault> {
         Ok(Flat {
             pages,
-            dictionary: dictionary::<S>(page)?,
+            dictionary: Dictionary::new::<S>(page, map)?,
             page: None,
             values: Vec::new(),
             valid: BooleanBufferBuilder::new(0),
@@ -66,7 +71,7 @@ impl<S: Stored> Page<S> {
     fn read(
         &mut self,
         rows: usize,
-        dictionary: &[S::Read],
+        dictionary: &Dictionary<S::Read>,
         values: &mut Vec<S::Read>,
         valid: &mut BooleanBufferBuilder,
         some: &mut Vec<S::Read>,

@@ -11,9 +11,10 @@ use arrow::datatypes::{DataType, Field};
 
 use crate::read::columns::Column;
 use crate::read::columns::runs::Runs;
-use crate::read::columns::values::{Stored, Values, dictionary};
+use crate::read::columns::values::{Dictionary, Stored, Values};
 use crate::read::pages::PageFault;
 use crate::read::pages::walk::{DataPage, DictionaryPage, PageWalk};
+use crate::read::value_map::MapValues;
 
 /// What the definition levels of a list column mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub(crate) struct Definition {
 pub(crate) struct Lists<S: Stored<Read = i64>> {
     pages: PageWalk,
     meaning: Definition,
-    dictionary: Vec<i64>,
+    dictionary: Dictionary<i64>,
     page: Page<S>,
     rows: Rows,
     ids: Vec<i64>,
@@ -56,11 +57,12 @@ impl<S: Stored<Read = i64>> Lists<S> {
         pages: PageWalk,
         page: &DictionaryPage,
         meaning: Definition,
+        map: Option<MapValues<i64>>,
     ) -> Result<Self, PageFault> {
         Ok(Lists {
             pages,
             meaning,
-            dictionary: dictionary::<S>(page)?,
+            dictionary: Dictionary::new::<S>(page, map)?,
             page: Page::empty(),
             rows: Rows::default(),
             ids: Vec::new(),

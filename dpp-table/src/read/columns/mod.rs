@@ -29,6 +29,7 @@ use crate::read::columns::shape::{Shape, StoredAs};
 use crate::read::columns::values::{Double, Float, Int32, Int64};
 use crate::read::fetch::FetchedPiece;
 use crate::read::pages::PageFault;
+use crate::read::value_map::ValueMap;
 
 /// One column of a piece, read forwards.
 pub(crate) trait Column: Send {
@@ -100,14 +101,23 @@ impl Columns {
 }
 
 fn open(shape: Shape) -> Result<Box<dyn Column>, PageFault> {
-    let (walk, dictionary) = (shape.pages, shape.dictionary);
+    let (walk, dictionary) = (shape.pages, &shape.dictionary);
+    let (dense, ids) = match shape.map {
+        Some(ValueMap::Dense(map)) => (Some(map), None),
+        Some(ValueMap::Ids(map)) => (None, Some(map)),
+        None => (None, None),
+    };
     Ok(match (shape.stored, shape.list) {
-        (StoredAs::Float, _) => Box::new(Flat::<Float>::new(walk, &dictionary)?),
-        (StoredAs::Double, _) => Box::new(Flat::<Double>::new(walk, &dictionary)?),
-        (StoredAs::Int32, None) => Box::new(Flat::<Int32>::new(walk, &dictionary)?),
-        (StoredAs::Int64, None) => Box::new(Flat::<Int64>::new(walk, &dictionary)?),
-        (StoredAs::Int32, Some(list)) => Box::new(Lists::<Int32>::new(walk, &dictionary, list)?),
-        (StoredAs::Int64, Some(list)) => Box::new(Lists::<Int64>::new(walk, &dictionary, list)?),
+        (StoredAs::Float, _) => Box::new(Flat::<Float>::new(walk, dictionary, dense)?),
+        (StoredAs::Double, _) => Box::new(Flat::<Double>::new(walk, dictionary, dense)?),
+        (StoredAs::Int32, None) => Box::new(Flat::<Int32>::new(walk, dictionary, ids)?),
+        (StoredAs::Int64, None) => Box::new(Flat::<Int64>::new(walk, dictionary, ids)?),
+        (StoredAs::Int32, Some(list)) => {
+            Box::new(Lists::<Int32>::new(walk, dictionary, list, ids)?)
+        }
+        (StoredAs::Int64, Some(list)) => {
+            Box::new(Lists::<Int64>::new(walk, dictionary, list, ids)?)
+        }
     })
 }
 

@@ -19,6 +19,7 @@ use crate::read::pages::header::{
 use crate::read::pages::unpack::Codec;
 use crate::read::pages::walk::{DictionaryPage, Levels, PageWalk};
 use crate::read::plan::ReadPlan;
+use crate::read::value_map::ValueMap;
 
 /// A column that is decoded here, and how.
 pub(crate) struct Shape {
@@ -28,6 +29,10 @@ pub(crate) struct Shape {
     pub(crate) list: Option<Definition>,
     pub(crate) pages: PageWalk,
     pub(crate) dictionary: DictionaryPage,
+    /// Values of the whole chunk, nulls too.
+    pub(crate) values: u64,
+    /// What values pass through as they are decoded.
+    pub(crate) map: Option<ValueMap>,
     /// Where its chunk lies.
     pub(crate) chunk: Range<u64>,
     /// Of its root column, among those of the piece's metadata.
@@ -93,6 +98,8 @@ fn shape(
         list,
         pages,
         dictionary,
+        values: column.num_values().unsigned_abs(),
+        map: None,
         chunk,
         root: index,
     }))

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Float32Array, Float64Array, Int16Array, Int32Array, Int32Builder, Int64Array,
-    Int64Builder, ListBuilder, RecordBatch,
+    Array, ArrayRef, AsArray, Float32Array, Float64Array, Int16Array, Int32Array, Int32Builder,
+    Int64Array, Int64Builder, ListArray, ListBuilder, RecordBatch,
 };
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Float32Type, Int64Type, Schema};
 use dpp_proto::v1::{Feature, Kind, SnapshotFile, TableSource};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -25,6 +25,7 @@ use crate::read::fetch::{FetchedPiece, PieceRequest};
 use crate::read::hold;
 use crate::read::sparse::SparseFile;
 use crate::read::stream::Stream;
+use crate::read::value_map::ValueMap;
 use crate::table::Table;
 
 #[derive(Clone, Debug)]
@@ -89,7 +90,92 @@ proptest! {
         let streamed = || table.streamed(0, piece(), case.window_bytes);
         prop_assert_eq!(&decoded(streamed()), &theirs);
         prop_assert_eq!(&by_crate(streamed()), &theirs);
+        check_mapped(&table.features, piece);
     }
+}
+
+/// Mapped values are what the map makes of those decoded without it.
+fn check_mapped(features: &[Feature], piece: impl Fn() -> FetchedPiece) {
+    let maps: Vec<Option<ValueMap>> = features
+        .iter()
+        .map(|feature| match feature.kind() {
+            Kind::Dense => Some(ValueMap::Dense(Arc::new(map_dense))),
+            Kind::Int | Kind::IdList => Some(ValueMap::Ids(Arc::new(map_ids))),
+            _ => None,
+        })
+        .collect();
+    let batches = piece().decode_mapped(&maps).unwrap();
+    let is_mapped = batches.is_mapped().to_vec();
+    let found = joined(batches.collect::<Result<_, _>>().unwrap());
+    let plain = decoded(piece());
+    assert_eq!(found.num_rows(), plain.num_rows());
+    for ((found, plain), is_mapped) in found.columns().iter().zip(plain.columns()).zip(is_mapped) {
+        match is_mapped {
+            true => assert_eq!(found, &mapped(plain)),
+            false => assert_eq!(found, plain),
+        }
+    }
+}
+
+fn map_dense(values: &mut [f32]) {
+    values
+        .iter_mut()
+        .for_each(|value| *value = *value * 2.0 - 1.0);
+}
+
+fn map_ids(values: &mut [i64]) {
+    let map = |value: &mut i64| *value = value.wrapping_mul(31) ^ 7;
+    values.iter_mut().for_each(map);
+}
+
+fn mapped(column: &ArrayRef) -> ArrayRef {
+    if let Some(lists) = column.as_list_opt::<i32>() {
+        let (field, offsets, ids, nulls) = lists.clone().into_parts();
+        return Arc::new(ListArray::new(field, offsets, mapped(&ids), nulls));
+    }
+    let nulls = column.nulls().cloned();
+    if let Some(values) = column.as_primitive_opt::<Float32Type>() {
+        let mut values = values.values().to_vec();
+        map_dense(&mut values);
+        return Arc::new(Float32Array::new(values.into(), nulls));
+    }
+    let mut values = column.as_primitive::<Int64Type>().values().to_vec();
+    map_ids(&mut values);
+    Arc::new(Int64Array::new(values.into(), nulls))
+}
+
+#[test]
+fn small_dictionaries_are_mapped_and_large_ones_are_not() {
+    let rows = 4000;
+    let mut rng = StdRng::seed_from_u64(7);
+    let mut ints = |distinct| {
+        let values = (0..rows).map(|_| rng.random_range(0..distinct));
+        Arc::new(Int64Array::from_iter_values(values)) as ArrayRef
+    };
+    let few = ints(50);
+    let lists = small_ids(
+        &mut StdRng::seed_from_u64(8),
+        few.as_primitive::<Int64Type>().values(),
+    );
+    let columns = [("few", few), ("lists", lists), ("many", ints(1 << 40))];
+    let stored = RecordBatch::try_from_iter(columns).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(folder.path().join("part.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, stored.schema(), None).unwrap();
+    writer.write(&stored).unwrap();
+    writer.close().unwrap();
+    let table = Opened::new(folder.path());
+    let maps = vec![Some(ValueMap::Ids(Arc::new(map_ids))); 3];
+    let is_mapped = |selected: Range<u64>| {
+        let piece = table.piece(0, 0..rows as u64, vec![selected], 512);
+        piece.decode_mapped(&maps).unwrap().is_mapped().to_vec()
+    };
+    assert_eq!(is_mapped(0..rows as u64), [true, true, false]);
+    // of 40 rows a dictionary of 50 is too large
+    assert_eq!(is_mapped(100..140), [false, false, false]);
+    check_mapped(&table.features, || {
+        table.piece(0, 0..rows as u64, Vec::new(), 512)
+    });
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::read::pages::header::{
     BYTE_STREAM_SPLIT, DELTA_BINARY_PACKED, PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY,
 };
 use crate::read::pages::walk::DictionaryPage;
+use crate::read::value_map::MapValues;
 
 /// A number as it is stored, and as it is read.
 pub(crate) trait Stored: Send + 'static {
@@ -94,13 +95,15 @@ impl<S: Stored> Values<S> {
     pub(crate) fn read(
         &mut self,
         count: usize,
-        dictionary: &[S::Read],
+        dictionary: &Dictionary<S::Read>,
         out: &mut Vec<S::Read>,
     ) -> Result<(), PageFault> {
+        let first = out.len();
         match self {
             Values::Plain(stored) => {
                 let bytes = plain::<S>(stored, count)?;
                 out.extend(bytes.chunks_exact(S::BYTES).map(S::read));
+                dictionary.map(&mut out[first..]);
             }
             Values::Indices(runs) => {
                 let mut indices = [0; INDICES];
@@ -108,13 +111,14 @@ impl<S: Stored> Values<S> {
                 while missing > 0 {
                     let indices = &mut indices[..missing.min(INDICES)];
                     runs.read(indices)?;
-                    look_up(indices, dictionary, out)?;
+                    look_up(indices, &dictionary.values, out)?;
                     missing -= indices.len();
                 }
             }
             Values::Decoded { values, at } => {
                 let taken = values.get(*at..*at + count).ok_or(SHORT)?;
                 out.extend_from_slice(taken);
+                dictionary.map(&mut out[first..]);
                 *at += count;
             }
         }
@@ -134,13 +138,36 @@ impl<S: Stored> Values<S> {
     }
 }
 
-/// A dictionary's values.
-pub(crate) fn dictionary<S: Stored>(page: &DictionaryPage) -> Result<Vec<S::Read>, PageFault> {
-    let bytes = page.count.checked_mul(S::BYTES);
-    let values = bytes
-        .and_then(|bytes| page.values.get(..bytes))
-        .ok_or(SHORT)?;
-    Ok(values.chunks_exact(S::BYTES).map(S::read).collect())
+/// A chunk's dictionary, its values mapped, and what those are mapped by that are not in it.
+pub(crate) struct Dictionary<T> {
+    values: Vec<T>,
+    map: Option<MapValues<T>>,
+}
+
+impl<T> Dictionary<T> {
+    pub(crate) fn new<S: Stored<Read = T>>(
+        page: &DictionaryPage,
+        map: Option<MapValues<T>>,
+    ) -> Result<Self, PageFault> {
+        let bytes = page.count.checked_mul(S::BYTES);
+        let values = bytes
+            .and_then(|bytes| page.values.get(..bytes))
+            .ok_or(SHORT)?;
+        let mut dictionary = Dictionary {
+            values: Vec::new(),
+            map,
+        };
+        let mut values: Vec<T> = values.chunks_exact(S::BYTES).map(S::read).collect();
+        dictionary.map(&mut values);
+        dictionary.values = values;
+        Ok(dictionary)
+    }
+
+    fn map(&self, values: &mut [T]) {
+        if let Some(map) = &self.map {
+            map(values);
+        }
+    }
 }
 
 fn plain<S: Stored>(stored: &mut Bytes, count: usize) -> Result<Bytes, PageFault> {
