@@ -8,8 +8,15 @@ use crate::vectorised::{MapValue, map_in_place};
 pub enum InPlace<'a> {
     /// Dense to dense: every value mapped, also what lies under a null; nulls stay null.
     Values(&'a dyn MapEach<f32>),
-    /// Dense to dense: this in place of nulls.
-    Nulls(f32),
+    /// Dense to dense, or int to int if there is a whole number for it: this in place of nulls.
+    Nulls {
+        /// Of a dense column.
+        dense: f32,
+        /// Of an int.
+        int: Option<i64>,
+    },
+    /// An int to a list of its one id, none for a null; a list of ids to itself.
+    Singles,
     /// A list to a list of its kind: every id mapped, by nothing but itself; scores stay.
     Ids(&'a dyn MapEach<i64>),
     /// A list to a list of its kind: a stretch of every row, scores with their ids.

@@ -4,20 +4,31 @@ use arrow::buffer::NullBuffer;
 
 /// `values`, with `fill` wherever `nulls` says null.
 pub(crate) fn filled<T: Copy>(values: &[T], nulls: Option<&NullBuffer>, fill: T) -> Vec<T> {
-    let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
-        return values.to_vec();
-    };
     let mut out = Vec::with_capacity(values.len());
-    for (chunk, word) in values.chunks(WORD).zip(words(nulls)) {
-        if word == u64::MAX {
-            out.extend_from_slice(chunk);
-        } else {
+    extend_filled(&mut out, values, nulls, fill);
+    out
+}
+
+/// Appends `values`, with `fill` wherever `nulls` says null.
+pub(crate) fn extend_filled<T: Copy>(
+    out: &mut Vec<T>,
+    values: &[T],
+    nulls: Option<&NullBuffer>,
+    fill: T,
+) {
+    let first = out.len();
+    out.extend_from_slice(values);
+    let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
+        return;
+    };
+    for (chunk, word) in out[first..].chunks_mut(WORD).zip(words(nulls)) {
+        if word != u64::MAX {
             let bits = (0..WORD).map(|bit| word >> bit & 1 == 1);
-            let cells = chunk.iter().zip(bits);
-            out.extend(cells.map(|(&value, valid)| if valid { value } else { fill }));
+            for (value, valid) in chunk.iter_mut().zip(bits) {
+                *value = if valid { *value } else { fill };
+            }
         }
     }
-    out
 }
 
 /// Validity as words of 64 rows, first row in the lowest bit. Bits past the last row are 0.

@@ -92,7 +92,7 @@ impl<'a> DenseColumn<'a> {
             values: array.values(),
             words: nulls.map(|nulls| words(nulls).collect()),
             chain: match through {
-                Some(Chain::Dense(chain)) => Some(chain),
+                Some(Chain::Dense(chain)) if !chain.0.is_empty() => Some(chain),
                 _ => None,
             },
         }

@@ -5,7 +5,7 @@ use dpp_batch::Jagged;
 
 use super::Packed;
 use crate::{
-    Error,
+    Column, Error,
     id_list::IdList,
     program::chain::{Chain, ListChain},
 };
@@ -13,19 +13,21 @@ use crate::{
 /// Lengths `[keys · rows]`, values and, if any key has scores, weights; a key without scores weighs 1.0 an id.
 pub(super) fn pack(keys: &[Packed<'_>], rows: usize) -> Result<Jagged, Error> {
     let as_they_are = ListChain::default();
-    let keys = keys.iter().map(|key| {
-        let chain = match key.through {
-            Some(Chain::Lists(chain)) => chain,
-            _ => &as_they_are,
-        };
-        Ok((key.column.id_list()?, chain))
-    });
-    let keys: Vec<(&IdList, &ListChain)> = keys.collect::<Result<_, Error>>()?;
+    let keys: Vec<Key<'_>> = keys
+        .iter()
+        .map(|key| Key {
+            column: key.column,
+            chain: match key.through {
+                Some(Chain::Lists(chain)) => chain,
+                _ => &as_they_are,
+            },
+        })
+        .collect();
     let mut lengths: Vec<i32> = Vec::with_capacity(keys.len() * rows);
     let mut counts = Vec::with_capacity(keys.len());
-    for (lists, chain) in &keys {
+    for Key { column, chain } in &keys {
         let start = lengths.len();
-        chain.push_lengths(lists, &mut lengths);
+        chain.push_lengths(column, &mut lengths)?;
         counts.push(
             lengths[start..]
                 .iter()
@@ -35,10 +37,10 @@ pub(super) fn pack(keys: &[Packed<'_>], rows: usize) -> Result<Jagged, Error> {
     }
     let ids = counts.iter().sum();
     let mut values: Vec<i64> = Vec::with_capacity(ids);
-    for (lists, chain) in &keys {
-        chain.push_ids(lists, &mut values);
+    for Key { column, chain } in &keys {
+        chain.push_ids(column, &mut values)?;
     }
-    let weighted = keys.iter().any(|(lists, _)| lists.scores().is_some());
+    let weighted = keys.iter().any(|key| key.scored().is_some());
     Ok(Jagged {
         lengths: Buffer::from_vec(lengths),
         values: Buffer::from_vec(values),
@@ -46,12 +48,28 @@ pub(super) fn pack(keys: &[Packed<'_>], rows: usize) -> Result<Jagged, Error> {
     })
 }
 
+/// One key's column, and what it passes through.
+struct Key<'a> {
+    column: &'a Column,
+    chain: &'a ListChain,
+}
+
+impl<'a> Key<'a> {
+    /// Its lists and their scores, if it has any.
+    fn scored(&self) -> Option<(&'a IdList, &'a [f32])> {
+        match self.column {
+            Column::IdList(lists) => Some((lists, lists.scores()?)),
+            _ => None,
+        }
+    }
+}
+
 /// A weight for each id; `ids` are those of each key.
-fn weights(keys: &[(&IdList, &ListChain)], ids: &[usize]) -> Vec<f32> {
+fn weights(keys: &[Key<'_>], ids: &[usize]) -> Vec<f32> {
     let mut weights = Vec::with_capacity(ids.iter().sum());
-    for ((lists, chain), ids) in keys.iter().zip(ids) {
-        match lists.scores() {
-            Some(scores) => chain.push_kept(lists, scores, &mut weights),
+    for (key, ids) in keys.iter().zip(ids) {
+        match key.scored() {
+            Some((lists, scores)) => key.chain.push_kept(lists, scores, &mut weights),
             None => weights.resize(weights.len() + ids, 1.0),
         }
     }
@@ -61,10 +79,7 @@ fn weights(keys: &[(&IdList, &ListChain)], ids: &[usize]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Column,
-        ops::testing::{lists, scored_lists},
-    };
+    use crate::ops::testing::{lists, scored_lists};
 
     fn pack(keys: &[&Column], rows: usize) -> Result<Jagged, Error> {
         let keys = keys.iter().map(|&column| Packed {

@@ -129,7 +129,7 @@ fn layout(plan: &Plan, steps: &[Step]) -> Layout {
     let names = |group| {
         let names = plan.outputs(group).iter().flat_map(|output| {
             let Step { source, kind, .. } = &steps[output.node];
-            column_names(group, &output.name, *kind, source.op())
+            column_names(group, &output.name, *kind, source.op().map(AsRef::as_ref))
         });
         names.collect()
     };

@@ -13,11 +13,12 @@ use arrow::{array::RecordBatch, datatypes::DataType};
 use dpp_batch::{Batch, Layout};
 use dpp_proto::v1;
 
-use self::chain::Chain;
+use self::chain::Through;
+pub use self::chain::{Maps, ValueMap};
 use crate::{
     Column, Error, Kind, Plan, Registry,
     condition::RowFilter,
-    op::{Given, Op, SharedOp},
+    op::{Given, SharedOp},
     pack::{Packed, pack},
     plan::Group,
 };
@@ -50,6 +51,11 @@ enum Source {
         op: SharedOp,
         inputs: Vec<usize>,
     },
+    /// Several ops in one, on one input.
+    Chain {
+        input: usize,
+        through: Through,
+    },
 }
 
 /// What each group's tensors are packed from, in the order of its columns.
@@ -60,21 +66,30 @@ struct Output {
     /// The step that is shown.
     place: usize,
     /// What its result passes through on its way into the tensor.
-    through: Option<Chain>,
+    through: Option<Through>,
+}
+
+/// What a base batch is made of.
+struct Rows<'a> {
+    batch: &'a RecordBatch,
+    row_ids: &'a [i64],
+    epoch: i64,
+    is_mapped: &'a [bool],
 }
 
 impl Source {
     fn inputs(&self) -> &[usize] {
         match self {
             Source::Op { inputs, .. } => inputs,
+            Source::Chain { input, .. } => std::slice::from_ref(input),
             Source::Feature(_) | Source::RowId => &[],
         }
     }
 
-    fn op(&self) -> Option<&dyn Op> {
+    fn op(&self) -> Option<&SharedOp> {
         match self {
-            Source::Op { op, .. } => Some(op.as_ref()),
-            Source::Feature(_) | Source::RowId => None,
+            Source::Op { op, .. } => Some(op),
+            Source::Chain { .. } | Source::Feature(_) | Source::RowId => None,
         }
     }
 }
@@ -109,6 +124,26 @@ impl Program {
         &self.features
     }
 
+    /// For each of the [`features`](Program::features) what its values may pass through before they are given to
+    /// [`run_mapped`](Program::run_mapped); `None`: nothing. Who decodes a feature maps the few values of a dictionary in place
+    /// of those of all rows, where that is less work.
+    pub fn value_maps(&self) -> Vec<Option<ValueMap>> {
+        let mut maps = vec![None; self.features.len()];
+        for (feature, map) in self.chains().filter_map(Through::value_map) {
+            maps[feature] = Some(map.clone());
+        }
+        maps
+    }
+
+    fn chains(&self) -> impl Iterator<Item = &Through> {
+        let steps = self.steps.iter().filter_map(|step| match &step.source {
+            Source::Chain { through, .. } => Some(through),
+            _ => None,
+        });
+        let outputs = self.outputs.iter().flatten();
+        steps.chain(outputs.filter_map(|output| output.through.as_ref()))
+    }
+
     /// Which rows the plan is for; `None`: all. [`run`](Program::run) takes rows that were kept.
     pub fn row_filter(&self) -> Option<&RowFilter> {
         self.row_filter.as_ref()
@@ -135,6 +170,19 @@ impl Program {
         row_ids: &[i64],
         epoch: u64,
     ) -> Result<Batch, Error> {
+        self.run_mapped(batch, row_ids, epoch, &[])
+    }
+
+    /// As [`run_in_epoch`](Program::run_in_epoch), on columns that may have passed through the maps that
+    /// [`value_maps`](Program::value_maps) gives: `is_mapped` says for each feature whether its column has; those beyond its end
+    /// have not. The batch is the same.
+    pub fn run_mapped(
+        &self,
+        batch: &RecordBatch,
+        row_ids: &[i64],
+        epoch: u64,
+        is_mapped: &[bool],
+    ) -> Result<Batch, Error> {
         let rows = batch.num_rows();
         if row_ids.len() != rows || i32::try_from(rows).is_err() {
             return Err(Error::WrongRows {
@@ -142,9 +190,15 @@ impl Program {
                 row_ids: row_ids.len(),
             });
         }
+        let given = Rows {
+            batch,
+            row_ids,
+            epoch: epoch.cast_signed(),
+            is_mapped,
+        };
         let mut columns: Vec<Option<Column>> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            let column = self.evaluate(step, &columns, batch, (row_ids, epoch.cast_signed()))?;
+            let column = self.evaluate(step, &columns, &given)?;
             columns.push(Some(column));
             for &place in &step.release {
                 columns[place] = None;
@@ -153,7 +207,7 @@ impl Program {
         let outputs = self.outputs.each_ref().map(|outputs| {
             let outputs = outputs.iter().map(|output| Packed {
                 column: held(&columns, output.place),
-                through: output.through.as_ref(),
+                through: (output.through.as_ref()).map(|through| through.chain(is_mapped)),
             });
             outputs.collect()
         });
@@ -164,23 +218,27 @@ impl Program {
         &self,
         step: &Step,
         columns: &[Option<Column>],
-        batch: &RecordBatch,
-        (row_ids, epoch): (&[i64], i64),
+        rows: &Rows<'_>,
     ) -> Result<Column, Error> {
-        match &step.source {
-            Source::Feature(position) => self.read(batch, *position, step.kind),
-            Source::RowId => Ok(Column::Int(row_ids.to_vec().into())),
+        let row_ids = || Column::Int(rows.row_ids.to_vec().into());
+        let result = match &step.source {
+            Source::Feature(position) => return self.read(rows.batch, *position, step.kind),
+            Source::RowId => return Ok(row_ids()),
+            Source::Chain { input, through } => {
+                let chain = through.chain(rows.is_mapped);
+                chain.evaluate(held(columns, *input))
+            }
             Source::Op { op, inputs } => {
                 let inputs: Vec<&Column> = inputs.iter().map(|&it| held(columns, it)).collect();
                 let given = op.given().iter().map(|given| match given {
-                    Given::RowId => Column::Int(row_ids.to_vec().into()),
-                    Given::Epoch => Column::Int(vec![epoch; row_ids.len()].into()),
+                    Given::RowId => row_ids(),
+                    Given::Epoch => Column::Int(vec![rows.epoch; rows.row_ids.len()].into()),
                 });
                 let given: Vec<Column> = given.collect();
-                let result = op.evaluate(&inputs.into_iter().chain(&given).collect::<Vec<_>>());
-                result.map_err(|error| self.with_feature(step, error))
+                op.evaluate(&inputs.into_iter().chain(&given).collect::<Vec<_>>())
             }
-        }
+        };
+        result.map_err(|error| self.with_feature(step, error))
     }
 
     /// The error with the first feature that the step's rows come from.
@@ -191,6 +249,7 @@ impl Program {
                 Source::Op { inputs, .. } if !inputs.is_empty() => {
                     source = &self.steps[inputs[0]].source;
                 }
+                Source::Chain { input, .. } => source = &self.steps[*input].source,
                 Source::Feature(position) => {
                     return Error::InFeature {
                         feature: self.features[*position].name.clone(),

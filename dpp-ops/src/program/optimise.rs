@@ -4,16 +4,19 @@
 //! 2. In a chain a stretch of every row (`first_x`) comes before what maps single ids: only ids that are kept are mapped.
 //! 3. A chain that only fills an output is left to packing, which writes each value once, where it stays.
 //!
+//! 4. A chain on a feature knows what of it may be done where the feature is decoded, on a dictionary's values in place of
+//!    those of all rows, and what is left then.
+//!
 //! Only what nobody else looks at is rearranged. Equal expressions were merged, and unused ones dropped, when the plan was
 //! bound.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 use super::{
     Output, Outputs, Source, Step,
-    chain::{Chain, DenseChain, ListChain},
+    chain::{Chain, DenseChain, Link, ListChain, Singles, Through},
 };
-use crate::{Kind, in_place::InPlace, op::SharedOp, plan::Group};
+use crate::{Kind, in_place::InPlace, plan::Group};
 
 /// Steps, inputs first, and what outputs take of them.
 pub(super) fn optimise(steps: Vec<Step>, outputs: Outputs) -> (Vec<Step>, Outputs) {
@@ -40,12 +43,16 @@ fn work(steps: &[Step], place: usize) -> Option<(InPlace<'_>, usize)> {
         return None;
     };
     let work = op.in_place().filter(|_| op.given().is_empty())?;
-    let kinds = match work {
-        InPlace::Values(_) | InPlace::Nulls(_) => &[Kind::Dense],
-        InPlace::Ids(_) | InPlace::Rows(_) => Kind::LISTS,
+    let (from, to) = (steps[input].kind, steps[place].kind);
+    let is_known = match work {
+        InPlace::Values(_) => (from, to) == (Kind::Dense, Kind::Dense),
+        InPlace::Nulls { int, .. } => {
+            from == to && (from == Kind::Dense || from == Kind::Int && int.is_some())
+        }
+        InPlace::Ids(_) | InPlace::Rows(_) => from == to && from.is_one_of(Kind::LISTS),
+        InPlace::Singles => to.is_one_of(Kind::LISTS),
     };
-    let is_kept = steps[input].kind == steps[place].kind;
-    (is_kept && steps[place].kind.is_one_of(kinds)).then_some((work, input))
+    is_known.then_some((work, input))
 }
 
 /// Chains in place of their last step; those before it are unused from then on.
@@ -64,25 +71,34 @@ fn fuse(mut steps: Vec<Step>, mut outputs: Outputs, uses: &[usize]) -> (Vec<Step
             1 => only_output(&mut outputs, last, &chain),
             _ => None,
         };
+        let feature = match steps[input].source {
+            // of scored lists ids are no column of their own
+            Source::Feature(feature)
+                if uses[input] == 1 && steps[input].kind != Kind::IdScoreList =>
+            {
+                Some(feature)
+            }
+            _ => None,
+        };
+        let through = Through::new(chain, members.len(), feature);
         if let Some(output) = output {
             *output = Output {
                 place: input,
-                through: Some(chain),
+                through: Some(through),
             };
-        } else if members.len() > 1 {
-            let op: SharedOp = match chain {
-                Chain::Dense(chain) => Arc::new(chain),
-                Chain::Lists(chain) => Arc::new(chain),
-            };
-            let inputs = vec![input];
-            steps[last].source = Source::Op { op, inputs };
+        } else if members.len() > 1 || through.value_map().is_some() {
+            steps[last].source = Source::Chain { input, through };
         }
     }
     (steps, outputs)
 }
 
-/// The steps of the chain that ends with `last`, first to last, and its input.
+/// The steps of the chain that ends with `last`, first to last, and its input. An int's begins with what makes it a list, or
+/// before that.
 fn members(steps: &[Step], last: usize, uses: &[usize]) -> Option<(Vec<usize>, usize)> {
+    if steps[last].kind == Kind::Int {
+        return None;
+    }
     let (_, mut input) = work(steps, last)?;
     let mut members = vec![last];
     while uses[input] == 1
@@ -96,21 +112,31 @@ fn members(steps: &[Step], last: usize, uses: &[usize]) -> Option<(Vec<usize>, u
 }
 
 fn chain(steps: &[Step], members: &[usize]) -> Chain {
-    let ops = members.iter().filter_map(|&it| match &steps[it].source {
-        Source::Op { op, .. } => Some(op.clone()),
-        Source::Feature(_) | Source::RowId => None,
-    });
+    let ops = members.iter().filter_map(|&it| steps[it].source.op());
     if steps[members[0]].kind == Kind::Dense {
-        return Chain::Dense(DenseChain(ops.collect()));
+        let links = ops.filter_map(|op| match op.in_place()? {
+            InPlace::Nulls { dense, .. } => Some(Link::Nulls(dense)),
+            _ => Some(Link::Values(op.clone())),
+        });
+        return Chain::Dense(DenseChain(links.collect()));
     }
     let mut lists = ListChain::default();
+    let mut fill = None;
     for op in ops {
         match op.in_place() {
+            Some(InPlace::Nulls { int, .. }) => fill = fill.or(int),
             Some(InPlace::Rows(stretch)) => lists.stretches.push(stretch),
-            _ => lists.maps.push(op),
+            Some(InPlace::Ids(_)) => lists.maps.push(op.clone()),
+            _ => {}
         }
     }
+    lists.singles = begins_with_ints(steps, members).then_some(Singles { fill });
     Chain::Lists(lists)
+}
+
+fn begins_with_ints(steps: &[Step], members: &[usize]) -> bool {
+    let inputs = steps[members[0]].source.inputs();
+    steps[inputs[0]].kind == Kind::Int
 }
 
 /// The output that shows `place`, if packing it knows such chains.
@@ -148,8 +174,12 @@ fn without_unused(steps: Vec<Step>, mut outputs: Outputs) -> (Vec<Step>, Outputs
     for (place, mut step) in steps.into_iter().enumerate() {
         if needed[place] {
             places[place] = kept.len();
-            if let Source::Op { inputs, .. } = &mut step.source {
-                inputs.iter_mut().for_each(|input| *input = places[*input]);
+            match &mut step.source {
+                Source::Op { inputs, .. } => {
+                    inputs.iter_mut().for_each(|input| *input = places[*input]);
+                }
+                Source::Chain { input, .. } => *input = places[*input],
+                Source::Feature(_) | Source::RowId => {}
             }
             kept.push(step);
         }

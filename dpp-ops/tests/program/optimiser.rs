@@ -1,13 +1,19 @@
 //! The optimiser changes what work is done, never a bit of what comes out.
 
+use std::sync::Arc;
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, Float32Array, Int64Array, ListArray, RecordBatch},
+    datatypes::{Float32Type, Int64Type},
+};
 use dpp_batch::Batch;
-use dpp_ops::{Plan, Program};
+use dpp_ops::{Plan, Program, in_place::MapEach, program::ValueMap};
 use proptest::{collection::vec, prelude::*};
 
 use crate::columns::{FEATURES, Row, any_row, batch, row_ids, schema};
 
 /// Ops that may be rearranged, and some that may not, so that chains begin, break and meet.
-const OPS: [&str; 24] = [
+const OPS: [&str; 25] = [
     r#""op": "fill_null", "value": 0.5"#,
     r#""op": "fill_null", "value": 3"#,
     r#""op": "fill_nan", "value": -2"#,
@@ -31,6 +37,7 @@ const OPS: [&str; 24] = [
     r#""op": "map_id", "table": [5, 6], "keys": [3, 4]"#,
     r#""op": "enumerate""#,
     r#""op": "scores_clamp", "max": 1"#,
+    r#""op": "to_ids""#,
     r#""op": "drop_scores""#,
 ];
 
@@ -100,7 +107,9 @@ fn check(plan: &Plan, rows: &[Row]) -> Batch {
             .run(&batch(&program, rows), &row_ids(0..rows.len()))
             .unwrap()
     };
-    let optimised = run(Program::compile(&plan.bind(&schema()).unwrap()).unwrap());
+    let program = || Program::compile(&plan.bind(&schema()).unwrap()).unwrap();
+    check_mapped(&program(), rows);
+    let optimised = run(program());
     let plain = run(Program::as_written(plan, &schema()).unwrap());
     optimised.check().unwrap();
     assert_eq!(
@@ -110,6 +119,48 @@ fn check(plan: &Plan, rows: &[Row]) -> Batch {
         plan.to_json()
     );
     optimised
+}
+
+/// Features whose values come mapped give the same batch, whichever they are.
+fn check_mapped(program: &Program, rows: &[Row]) {
+    let (batch, row_ids) = (batch(program, rows), row_ids(0..rows.len()));
+    let expected = program.run(&batch, &row_ids).unwrap().fingerprint();
+    let maps = program.value_maps();
+    for some in [1, 2, 3] {
+        let is_mapped: Vec<bool> = (0..maps.len()).map(|place| place % some == 0).collect();
+        let columns = batch.columns().iter().zip(&maps).zip(&is_mapped);
+        let columns = columns.map(|((column, map), is_mapped)| match map {
+            Some(map) if *is_mapped => mapped(column, map),
+            _ => column.clone(),
+        });
+        let mapped = RecordBatch::try_new(batch.schema(), columns.collect()).unwrap();
+        let found = program.run_mapped(&mapped, &row_ids, 0, &is_mapped);
+        assert_eq!(found.unwrap().fingerprint(), expected);
+    }
+}
+
+/// The column with every value mapped, also those under nulls.
+fn mapped(column: &ArrayRef, map: &ValueMap) -> ArrayRef {
+    match map {
+        ValueMap::Dense(maps) => {
+            let array = column.as_primitive::<Float32Type>();
+            let mut values = array.values().to_vec();
+            maps.map_each(&mut values);
+            Arc::new(Float32Array::new(values.into(), array.nulls().cloned()))
+        }
+        ValueMap::Ids(maps) => match column.as_list_opt::<i32>() {
+            Some(lists) => {
+                let (field, offsets, ids, nulls) = lists.clone().into_parts();
+                Arc::new(ListArray::new(field, offsets, mapped(&ids, map), nulls))
+            }
+            None => {
+                let array = column.as_primitive::<Int64Type>();
+                let mut values = array.values().to_vec();
+                maps.map_each(&mut values);
+                Arc::new(Int64Array::new(values.into(), array.nulls().cloned()))
+            }
+        },
+    }
 }
 
 fn any_op() -> impl Strategy<Value = Given> {
@@ -163,18 +214,27 @@ fn a_program_says_what_was_pushed_where() {
         r#"{"feature": "ids"}"#.to_owned(),
         format!(r#"{{"inputs": [5], {}}}"#, OPS[16]),
         format!(r#"{{"inputs": [6], {}}}"#, OPS[11]),
+        r#"{"feature": "int"}"#.to_owned(),
+        format!(r#"{{"inputs": [8], {}}}"#, OPS[16]),
     ];
     let plan = text(
         &nodes,
-        &[(2, "dense"), (4, "sparse"), (7, "sparse"), (5, "sparse")],
+        &[
+            (2, "dense"),
+            (4, "sparse"),
+            (7, "sparse"),
+            (5, "sparse"),
+            (9, "sparse"),
+        ],
     );
     let explained = |program: Program| program.explain();
     assert_eq!(
         explained(Program::compile(&plan.bind(&schema()).unwrap()).unwrap()),
-        "runs as\n  reads 2 features, each once\n  computes 2 columns that are used again or by ops on several\n  \
-         writes 2 of 4 outputs straight into their tensors, through 3 ops in place"
+        "runs as\n  reads 3 features, each once\n  \
+         maps the values of 1 of them, by 1 ops, as dictionaries where that is less work\n  computes 2 columns that are used again or by ops on several\n  \
+         writes 3 of 5 outputs straight into their tensors, through 5 ops in place"
     );
     assert!(
-        explained(Program::as_written(&plan, &schema()).unwrap()).contains("computes 6 columns")
+        explained(Program::as_written(&plan, &schema()).unwrap()).contains("computes 8 columns")
     );
 }

@@ -127,7 +127,7 @@ impl Frames {
         let batch = match &base.rows {
             Some(rows) => {
                 let program = &self.job.program;
-                program.run_in_epoch(rows, &base.row_ids, self.epoch)?
+                program.run_mapped(rows, &base.row_ids, self.epoch, self.batches.is_mapped())?
             }
             None => concat(self.job.program.layout(), &[]),
         };
@@ -229,6 +229,11 @@ struct Decoded {
 }
 
 impl Decoded {
+    /// For each feature whether its values were mapped as they were decoded.
+    fn is_mapped(&self) -> &[bool] {
+        self.batches.as_ref().map_or(&[], PieceBatches::is_mapped)
+    }
+
     fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
         if let Some(rows) = self.leftover.take() {
             return Ok(Some(rows));

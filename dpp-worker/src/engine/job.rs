@@ -9,7 +9,7 @@ use std::{
 };
 
 use dpp_batch::{Layout, VectorSpec};
-use dpp_ops::{Plan, Program, Registry};
+use dpp_ops::{Plan, Program, Registry, in_place::MapEach, program::ValueMap};
 use dpp_proto::v1;
 use dpp_table::{PieceSize, Table};
 
@@ -23,6 +23,8 @@ pub(crate) struct OpenJob {
     /// Where the artefacts that its plan refers to lie, by the one names of those places.
     pub(crate) artefacts: Vec<String>,
     pub(crate) program: Program,
+    /// What values of the program's features pass through where they are decoded.
+    pub(crate) value_maps: Vec<Option<dpp_table::ValueMap>>,
     base_batch_rows: AtomicUsize,
     /// Packed bytes of a row, the most so far.
     packed_row_bytes: AtomicU64,
@@ -45,6 +47,7 @@ impl OpenJob {
             source: source.clone(),
             table,
             artefacts,
+            value_maps: value_maps(&program),
             program,
             base_batch_rows: base_batch_rows.into(),
             packed_row_bytes: (row_bytes as u64).into(),
@@ -113,6 +116,20 @@ impl OpenJob {
             self.base_batch_rows.fetch_min(fitting, Ordering::Relaxed);
         }
     }
+}
+
+/// The program's maps, for those who decode.
+fn value_maps(program: &Program) -> Vec<Option<dpp_table::ValueMap>> {
+    let maps = program.value_maps().into_iter();
+    let map = |map| match map {
+        ValueMap::Dense(maps) => {
+            dpp_table::ValueMap::Dense(Arc::new(move |values| maps.map_each(values)))
+        }
+        ValueMap::Ids(maps) => {
+            dpp_table::ValueMap::Ids(Arc::new(move |values| maps.map_each(values)))
+        }
+    };
+    maps.map(|it| it.map(map)).collect()
 }
 
 /// About 2 MiB of tensors: large enough for a transport message, small enough for a core's cache.

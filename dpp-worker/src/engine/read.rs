@@ -206,7 +206,8 @@ impl<'a> Read<'a> {
         let (file_first_row, epoch) = (self.request.file_first_row, self.request.epoch);
         let asker = self.asker.clone();
         let opened = pool.run(&asker, move || {
-            let batches = piece.map(FetchedPiece::decode).transpose()?;
+            let batches = piece.map(|piece| piece.decode_mapped(&job.value_maps));
+            let batches = batches.transpose()?;
             Ok::<_, Error>(Frames::new(job, batches, picks, file_first_row, epoch))
         });
         let mut frames = opened.await??;

@@ -59,7 +59,8 @@ impl Op for FillNull {
     }
 
     fn in_place(&self) -> Option<InPlace<'_>> {
-        Some(InPlace::Nulls(self.dense))
+        let FillNull { dense, int } = *self;
+        Some(InPlace::Nulls { dense, int })
     }
 }
 

@@ -7,6 +7,7 @@ use arrow::array::Array;
 use crate::{
     Column, Error, Kind,
     id_list::IdList,
+    in_place::InPlace,
     op::{Mismatch, Op, SharedOp, only_column, only_input},
     parameters::Reader,
     registry::Entry,
@@ -47,6 +48,10 @@ impl Op for ToIds {
                 Ok(Column::IdList(lists))
             }
         }
+    }
+
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        Some(InPlace::Singles)
     }
 }
 
