@@ -8,7 +8,8 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PACKAGES := torch==2.13.0 numpy==2.4.6 pyarrow==26.0.1 pytest==9.2.0 maturin==1.16.0 \
-	torchdata==0.11.0 lightning==2.6.6 transformers==5.23.0 accelerate==1.15.0 torchmetrics==1.0.3 tensordict==0.15.3 pyre-extensions==0.0.32
+	torchdata==0.11.0 lightning==2.6.6 transformers==5.23.0 accelerate==1.15.0 torchmetrics==1.0.3 tensordict==0.15.3 pyre-extensions==0.0.32 \
+	ray==2.60.0 kubernetes-validate==1.37.0 pyyaml==6.0.3
 # Their requirements would bring the CUDA build of fbgemm; what else they need is above.
 PACKAGES_ALONE := torchrec==1.9.2 fbgemm-gpu-cpu==1.8.0
 

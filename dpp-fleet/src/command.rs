@@ -6,13 +6,13 @@ use clap::Args;
 use dpp_proto::{
     access,
     listen::{self, Address, Listener},
+    process::Exporter,
 };
 
 use crate::{
     Error, autoscaler,
     fleet::Settings,
     local::LocalWorkers,
-    metrics::Exporter,
     registry,
     server::{self, Service},
 };

@@ -8,7 +8,9 @@ use axum::{
     routing::get,
 };
 
-use crate::{metrics::Exporter, server::Service};
+use dpp_proto::process::Exporter;
+
+use crate::server::Service;
 
 /// `/`, `/api/v1/status`, `/openapi.json`, `/metrics`, `/healthz` and `/readyz`.
 pub(crate) fn router(service: Service, exporter: Option<Exporter>) -> Router {
@@ -41,7 +43,9 @@ async fn ready(State(service): State<Service>) -> (StatusCode, &'static str) {
 
 fn metrics(exporter: Option<Exporter>) -> Response {
     match exporter {
-        Some(exporter) => ([(CONTENT_TYPE, PROMETHEUS)], exporter.render()).into_response(),
+        Some(exporter) => {
+            ([(CONTENT_TYPE, Exporter::CONTENT_TYPE)], exporter.render()).into_response()
+        }
         None => (
             StatusCode::NOT_FOUND,
             "this process sends its metrics elsewhere\n",
@@ -56,4 +60,3 @@ fn json(text: String) -> Response {
 
 const PAGE: &str = include_str!("http/page.html");
 const OPENAPI: &str = include_str!("http/openapi.json");
-const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -1,29 +1,8 @@
 //! The fleet's own numbers, through the `metrics` facade: whoever runs the process decides where they go.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::autoscaler::Decision;
-
-/// What `/metrics` shows.
-#[derive(Clone, Debug)]
-pub struct Exporter(PrometheusHandle);
-
-impl Exporter {
-    /// Makes Prometheus the process's recorder; `None` when it has another one. Only binaries do this.
-    pub fn install() -> Option<Exporter> {
-        PrometheusBuilder::new()
-            .install_recorder()
-            .ok()
-            .map(Exporter)
-    }
-
-    /// All metrics of the process, as Prometheus reads them.
-    pub(crate) fn render(&self) -> String {
-        self.0.run_upkeep();
-        self.0.render()
-    }
-}
 
 /// Says what each metric means. Called once, when serving begins.
 pub(crate) fn describe() {

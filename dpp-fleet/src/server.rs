@@ -12,6 +12,7 @@ use dpp_proto::{
     access::{Admitted, Gate, Role},
     keda,
     listen::{self, Listener},
+    process::Exporter,
     v1::{
         DrainRequest, DrainResponse, HeartbeatRequest, HeartbeatResponse, ListWorkersRequest,
         ListWorkersResponse, StatusRequest, StatusResponse, WorkerEntry,
@@ -25,8 +26,7 @@ use tracing::warn;
 use crate::{
     Error,
     fleet::{Fleet, Settings},
-    http,
-    metrics::{self, Exporter},
+    http, metrics,
     scaler::Scaler,
 };
 

@@ -14,6 +14,9 @@ pub const STORAGE_REQUESTS: &str = "dpp_worker_storage_requests_total";
 /// Answers of storage that said to try again, or that never came.
 pub const STORAGE_RETRIES: &str = "dpp_worker_storage_retries_total";
 
+/// Bytes given from those that were fetched before.
+pub const KEPT_BYTES: &str = "dpp_worker_cache_hit_bytes_total";
+
 /// Tells the installed recorder each metric's unit and meaning.
 pub fn describe() {
     describe_counter!(
@@ -26,12 +29,22 @@ pub fn describe() {
         Unit::Bytes,
         "Stored bytes of the projected columns that reads needed"
     );
+    describe_counter!(
+        KEPT_BYTES,
+        Unit::Bytes,
+        "Stored bytes that reads found where earlier ones had left them, instead of asking storage"
+    );
     describe_counter!(STORAGE_REQUESTS, Unit::Count, "Requests made to storage");
     describe_counter!(
         STORAGE_RETRIES,
         Unit::Count,
         "Answers of storage that said to try again (429, 5xx), or that never came"
     );
+}
+
+/// So many bytes were not asked for at storage, since somebody had been before.
+pub(crate) fn kept(bytes: u64) {
+    counter!(KEPT_BYTES).increment(bytes);
 }
 
 pub(crate) fn record(counters: ReadCounters) {

@@ -10,6 +10,7 @@ mod compute;
 pub mod engine;
 mod error;
 mod heartbeat;
+mod http;
 mod memory;
 mod metrics;
 mod rights;

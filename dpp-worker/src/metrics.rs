@@ -12,18 +12,20 @@ use dpp_proto::v1::{ReadSummary, StatsResponse};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 const ROWS: &str = "dpp_worker_rows_total";
-const STAGE_MICROSECONDS: &str = "dpp_worker_stage_microseconds_total";
+const STAGE_SECONDS: &str = "dpp_worker_stage_seconds";
 const ACTIVE_READS: &str = "dpp_worker_active_reads";
 const HELD_BYTES: &str = "dpp_worker_held_bytes";
 
 /// Registers names, units and help with whatever recorder the process has.
 pub(crate) fn describe() {
     describe_counter!(ROWS, Unit::Count, "Rows sent as frames");
-    describe_counter!(
-        STAGE_MICROSECONDS,
-        Unit::Microseconds,
-        "Microseconds by stage: storage (waited), decode and transform (CPU)"
+    // A counter would count whole seconds.
+    describe_gauge!(
+        STAGE_SECONDS,
+        Unit::Seconds,
+        "Seconds since the start, by stage: storage (reads waited), decode and transform (threads worked)"
     );
+    dpp_table::metrics::describe();
     describe_gauge!(HELD_BYTES, Unit::Bytes, "Bytes that reads hold in buffers");
     describe_gauge!(ACTIVE_READS, Unit::Count, "Reads under way");
 }
@@ -72,7 +74,7 @@ impl Totals {
             ("decode", read.decode_seconds),
             ("transform", read.transform_seconds),
         ] {
-            counter!(STAGE_MICROSECONDS, "stage" => stage).increment((seconds * 1e6) as u64);
+            gauge!(STAGE_SECONDS, "stage" => stage).increment(seconds);
         }
         let mut total = self.total.lock().unwrap_or_else(PoisonError::into_inner);
         total.rows += read.rows;

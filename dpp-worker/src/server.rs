@@ -6,6 +6,7 @@ use dpp_proto::{
     DESCRIPTORS, Faulty as _,
     access::{Admitted, Gate, Role},
     listen::{self, Listener},
+    process::Exporter,
     v1::{
         DescribeRequest, DescribeResponse, OpenJobRequest, OpenJobResponse, ReadRequest,
         ReadResponse, StatsRequest, StatsResponse,
@@ -15,13 +16,15 @@ use dpp_proto::{
 use futures::{Stream, StreamExt as _, stream};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
-    Request, Response, Status, service::interceptor::InterceptedService,
+    Request, Response, Status,
+    service::{Routes, interceptor::InterceptedService},
     transport::server::UdsConnectInfo,
 };
 
 use crate::{
     Engine, Error, Rights,
     engine::{Description, ReadEvent},
+    http::{self, Leaving},
 };
 
 /// Serves until `shutdown` completes; then readiness goes first, and reads under way may finish.
@@ -33,10 +36,11 @@ pub async fn serve(
     listener: Listener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    serve_to(Gate::default(), engine, listener, shutdown).await
+    serve_to(Gate::default(), engine, listener, None, shutdown).await
 }
 
-/// As [`serve`], to whom `gate` lets in, and then what their tokens claim.
+/// As [`serve`], to whom `gate` lets in, and then what their tokens claim. Probes and metrics over plain HTTP, which tell nothing of
+/// tables, are for whoever reaches the listener; `exporter` is what `/metrics` shows.
 ///
 /// # Errors
 /// As [`serve`].
@@ -44,8 +48,10 @@ pub async fn serve_to(
     gate: Gate,
     engine: Arc<Engine>,
     listener: Listener,
+    exporter: Option<Exporter>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
+    let leaving = Leaving::default();
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<WorkerServer<Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
@@ -57,17 +63,21 @@ pub async fn serve_to(
         .max_decoding_message_size(MOST_REQUEST_BYTES)
         .max_encoding_message_size(usize::MAX);
     let worker = InterceptedService::new(worker, gate);
+    let routes = Routes::from(http::router(leaving.clone(), exporter))
+        .add_service(worker)
+        .add_service(health_service)
+        .add_service(reflection);
     let router = listener
         .server()?
+        .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .max_concurrent_streams(MOST_STREAMS)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
-        .add_service(worker)
-        .add_service(health_service)
-        .add_service(reflection);
+        .add_routes(routes);
     let shutdown = async {
         shutdown.await;
+        leaving.begin();
         health.set_not_serving::<WorkerServer<Service>>().await;
     };
     Ok(listen::serve(router, listener, shutdown, DRAIN).await?)

@@ -1,4 +1,4 @@
-//! What every process of ours does the same: where its log goes, and its last words.
+//! What every process of ours does the same: where its log goes, what its metrics show, and its last words.
 
 use std::{
     io::{IsTerminal as _, stderr},
@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{
     EnvFilter,
     filter::{LevelFilter, ParseError},
@@ -77,6 +78,29 @@ fn filter(wanted: &str) -> Result<EnvFilter, LogError> {
     wanted
         .parse()
         .map_err(|error: ParseError| wrong(error.to_string()))
+}
+
+/// What `/metrics` shows.
+#[derive(Clone, Debug)]
+pub struct Exporter(PrometheusHandle);
+
+impl Exporter {
+    /// The content type of what is rendered.
+    pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+    /// Makes Prometheus the process's recorder; `None` when it has another one. Only binaries do this.
+    pub fn install() -> Option<Exporter> {
+        PrometheusBuilder::new()
+            .install_recorder()
+            .ok()
+            .map(Exporter)
+    }
+
+    /// All metrics of the process, as Prometheus reads them.
+    pub fn render(&self) -> String {
+        self.0.run_upkeep();
+        self.0.render()
+    }
 }
 
 /// The exit status of a process called `name`; an error is printed as one line first.
