@@ -1,6 +1,6 @@
 //! What a figure was measured on, and with how much CPU.
 
-use std::time::Duration;
+use std::{fs, io, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -35,3 +35,21 @@ pub(crate) fn cpu_time() -> Duration {
         u32::try_from(time.tv_nsec).expect("below a second"),
     )
 }
+
+/// CPU seconds that another process has used so far, over all its threads.
+pub(crate) fn cpu_seconds_of(process: u32) -> io::Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = after_name
+        .split_whitespace()
+        .skip(USER_TIME)
+        .take(2) // in user mode and in the kernel's
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum();
+    Ok(ticks as f64 / TICKS_PER_SECOND)
+}
+
+/// Place of `utime` among the fields of /proc/PID/stat that follow the name.
+const USER_TIME: usize = 11;
+/// In which Linux counts the times of processes for whoever asks.
+const TICKS_PER_SECOND: f64 = 100.0;

@@ -17,7 +17,9 @@ mod rows;
 mod s3;
 mod scaling;
 mod serve;
+mod sharing;
 mod slow_store;
+mod transport;
 mod usage;
 mod wide;
 
@@ -56,6 +58,10 @@ enum Figure {
     Resume(resume::Arguments),
     /// A fleet that follows a trainer whose speed changes, with workers that wait for a slow store
     Scaling(scaling::Arguments),
+    /// What runs on one table at the same time cost at storage
+    Sharing(sharing::Arguments),
+    /// Processor time per gigabyte of frames by TCP, Unix socket and TLS
+    Transport(transport::Arguments),
     /// The services of a figure
     #[command(hide = true)]
     Serve(serve::Arguments),
@@ -75,6 +81,8 @@ async fn main() -> ExitCode {
         Figure::RebatchWorker(arguments) => rebatch::serve(arguments).await,
         Figure::Resume(arguments) => resume::measure(arguments).await,
         Figure::Scaling(arguments) => scaling::measure(arguments).await,
+        Figure::Sharing(arguments) => sharing::measure(arguments).await,
+        Figure::Transport(arguments) => transport::measure(arguments).await,
         Figure::Serve(arguments) => serve::serve(arguments).await,
         Figure::Wide(arguments) => wide::measure(arguments).await,
     };
@@ -108,4 +116,6 @@ Examples:
   figures reorder --json
   figures resume --table /data/clicks --plan plan.json --lanes 1,8,64
   figures scaling --kill-every 5
+  figures sharing --runs 3
+  figures transport --frame-mib 1
   figures wide --columns 1000,10000,20000";

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use dpp_client::Error;
 use dpp_ops::Registry;
 
-use crate::failed;
+use crate::{failed, machine::cpu_seconds_of, transport};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
 enum Service {
     Worker(Box<dpp_worker::command::Arguments>),
     Fleet(Box<dpp_fleet::command::Arguments>),
+    Frames(transport::ServerArguments),
 }
 
 /// Serves until it is told to end.
@@ -31,6 +32,7 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<String, Error> {
             let served = dpp_worker::command::run(*worker, Registry::standard()).await;
             served.map_err(failed)?;
         }
+        Service::Frames(frames) => transport::serve(frames).await?,
         Service::Fleet(fleet) => {
             let this = std::env::current_exe().map_err(failed)?;
             let worker: Vec<OsString> = vec![this.into(), "serve".into(), "worker".into()];
@@ -72,6 +74,11 @@ impl Process {
             address,
             _stdout: stdout,
         })
+    }
+
+    /// CPU seconds that it has used so far.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64, Error> {
+        cpu_seconds_of(self.child.id()).map_err(failed)
     }
 }
 

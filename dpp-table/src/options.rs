@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::encryption::keys::KeyProvider;
 use crate::read::coalesce::CoalesceSettings;
+use crate::store::kept::StoredCache;
 
 /// What a table's reader brings along. The default reads every table that is not encrypted.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct TableOptions {
     pub key_lifetime: Duration,
     /// When ranges of bytes share a request, in place of what suits the store: for measuring.
     pub coalesce: Option<CoalesceSettings>,
+    /// Where tables of this process meet each other's stored bytes; by default they do not.
+    pub cache: Option<Arc<StoredCache>>,
 }
 
 impl TableOptions {
@@ -34,6 +37,7 @@ impl Default for TableOptions {
             keys: None,
             key_lifetime: Duration::from_secs(600),
             coalesce: None,
+            cache: None,
         }
     }
 }

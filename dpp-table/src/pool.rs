@@ -32,6 +32,14 @@ pub(crate) fn take(bytes: usize) -> Pooled {
     }
 }
 
+/// Bytes that a buffer for so many takes of memory.
+pub(crate) fn capacity_of(bytes: u64) -> u64 {
+    match usize::try_from(bytes) {
+        Ok(count) if class_of(count) < CLASSES => 1 << class_of(count),
+        _ => bytes,
+    }
+}
+
 impl Pooled {
     /// What was written, to be shared: the buffer goes back after the last of it was dropped.
     pub(crate) fn into_bytes(self) -> Bytes {

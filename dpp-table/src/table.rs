@@ -48,7 +48,7 @@ impl Table {
     /// Like [`Table::open`], with keys.
     pub fn open_with(source: &TableSource, options: TableOptions) -> Result<Table, Error> {
         let files = Files {
-            store: Arc::new(Store::open(source)?),
+            store: Arc::new(Store::open(source)?.sharing(source, options.cache)),
             footers: FooterCache::new(FOOTER_CACHE_BYTES),
             names: FeatureNames::new(&source.feature_names)?,
             keys: options

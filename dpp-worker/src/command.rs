@@ -6,7 +6,7 @@ use clap::{Args, Parser};
 use dpp_ops::Registry;
 use dpp_proto::access;
 use dpp_proto::listen::{self, Address, Listener};
-use dpp_proto::process::{LogFormat, exit, start_log};
+use dpp_proto::process::{Exporter, LogFormat, exit, start_log};
 use dpp_table::{KeySource, TableOptions};
 
 use crate::{ByteSize, Engine, Error, allocator, heartbeat, server};
@@ -43,6 +43,11 @@ pub struct Arguments {
     /// Reads that do not fit wait; footers and code are beside it [default: as much as reads need]
     #[arg(long, value_name = "BYTES", env = "DPP_WORKER_MEMORY", value_parser = memory)]
     pub memory: Option<ByteSize>,
+
+    /// Stored bytes kept for runs that read the same table, a part of --memory; 0 keeps none [default: an eighth of --memory, else
+    /// 256MiB]
+    #[arg(long, value_name = "BYTES", env = "DPP_WORKER_CACHE")]
+    pub cache: Option<ByteSize>,
 
     /// What this worker shows trainers and fleet, and whom it lets in
     #[command(flatten)]
@@ -84,6 +89,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>, registry: Regis
 /// The address is wrong, taken, or reachable from elsewhere without TLS, tokens or `--insecure`; or certificates or keys can't be
 /// used.
 pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> {
+    let exporter = Exporter::install();
     let (tls, gate) = (arguments.access.tls.service()?, arguments.access.gate()?);
     let listener = Listener::bind_with(&arguments.listen, arguments.insecure, tls, &gate).await?;
     let shutdown = listen::signalled()?;
@@ -91,9 +97,11 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
         allocator::give_back_what_is_freed();
     }
     let threads = arguments.threads.map(NonZeroUsize::get);
+    let (cache, memory) = shares(arguments.cache, arguments.memory)?;
     let engine = Engine::start(threads)?
         .with_options(options(arguments.keys.as_ref())?)
-        .with_memory(arguments.memory)
+        .with_cache(cache)
+        .with_memory(memory)
         .with_registry(registry);
     let engine = Arc::new(engine);
     let address = arguments.advertise.unwrap_or_else(|| listener.address());
@@ -111,7 +119,7 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
     listener.announce("dpp-worker");
     tracing::info!(%address, threads = engine.slots(), "listening");
     let Some(fleet) = fleet else {
-        return server::serve_to(gate, engine, listener, shutdown).await;
+        return server::serve_to(gate, engine, listener, exporter, shutdown).await;
     };
     let leaving = async {
         tokio::select! {
@@ -120,7 +128,7 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
         }
         heartbeat::leave(&engine, fleet.clone(), &address, &worker_id).await;
     };
-    server::serve_to(gate, engine.clone(), listener, leaving).await
+    server::serve_to(gate, engine.clone(), listener, exporter, leaving).await
 }
 
 /// What this worker reads tables with.
@@ -128,6 +136,25 @@ fn options(keys: Option<&KeySource>) -> Result<TableOptions, Error> {
     let keys = keys.map(KeySource::open).transpose();
     let keys = keys.map_err(|source| Error::Keys { source })?;
     Ok(keys.map(TableOptions::with_keys).unwrap_or_default())
+}
+
+/// What is kept of stored bytes, and what is left of the memory.
+fn shares(
+    cache: Option<ByteSize>,
+    memory: Option<ByteSize>,
+) -> Result<(ByteSize, Option<ByteSize>), Error> {
+    let Some(ByteSize(memory)) = memory else {
+        return Ok((cache.unwrap_or(USUAL_CACHE), None));
+    };
+    let cache = cache.map_or(memory / 8, |cache| cache.0);
+    match memory.checked_sub(cache) {
+        Some(left) if left >= LEAST_MEMORY / 2 => Ok((ByteSize(cache), Some(ByteSize(left)))),
+        _ => Err(Error::request(format!(
+            "--cache {} leaves too little of --memory {} for reads",
+            ByteSize(cache),
+            ByteSize(memory)
+        ))),
+    }
 }
 
 fn fleet(url: &str) -> Result<Address, String> {
@@ -149,6 +176,8 @@ fn memory(text: &str) -> Result<ByteSize, String> {
     Ok(size)
 }
 
+/// Some dozens of pieces: runs that read the same rows are seldom further apart.
+const USUAL_CACHE: ByteSize = ByteSize(256 << 20);
 /// A read or two of ordinary rows.
 const LEAST_MEMORY: u64 = 64 << 20;
 

@@ -12,7 +12,7 @@ use dpp_client::Error;
 use dpp_proto::listen::{Address, Listener};
 use dpp_worker::{ByteSize, Engine, server};
 
-use crate::failed;
+use crate::{failed, machine::cpu_seconds_of};
 
 /// How the worker of a run packs.
 #[derive(Args)]
@@ -95,16 +95,7 @@ impl WorkerProcess {
 
     /// CPU seconds that it has used so far.
     pub(crate) fn cpu_seconds(&self) -> Result<f64, Error> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()));
-        let stat = stat.map_err(failed)?;
-        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks: u64 = after_name
-            .split_whitespace()
-            .skip(USER_TIME)
-            .take(2) // in user mode and in the kernel's
-            .filter_map(|ticks| ticks.parse::<u64>().ok())
-            .sum();
-        Ok(ticks as f64 / TICKS_PER_SECOND)
+        cpu_seconds_of(self.process.id()).map_err(failed)
     }
 }
 
@@ -115,8 +106,3 @@ impl Drop for WorkerProcess {
         _ = self.process.wait();
     }
 }
-
-/// Place of `utime` among the fields of /proc/PID/stat that follow the name.
-const USER_TIME: usize = 11;
-/// In which Linux counts the times of processes for whoever asks.
-const TICKS_PER_SECOND: f64 = 100.0;

@@ -10,6 +10,7 @@ use tonic::{Status, Streaming};
 
 use super::{
     Credits,
+    route::block,
     workers::{Chosen, Workers},
 };
 
@@ -106,8 +107,7 @@ pub(super) async fn race(
             () = waited_too_long(workers, credits, is_first) => false,
         };
         let (request, base) = rest();
-        let file = request.file.as_ref().map_or("", |file| &file.path);
-        let other = workers.choose_beside(&address, file);
+        let other = workers.choose_beside(&address, &block(&request));
         let Some(other) = other.filter(|_| is_suspect || workers.pace().spend()) else {
             return first.await;
         };

@@ -18,6 +18,7 @@ use super::{
     Charge, Credits, Event, Events, FRAMES_AHEAD, OpenJob, ReadCost, Repeats,
     answer::{Answer, Wanted, race},
     patience::{Patience, is_worth_another, refused},
+    route::block,
     selection,
     workers::{Chosen, WorkerSettings, Workers},
 };
@@ -86,16 +87,11 @@ enum Broken {
 
 impl Read {
     async fn run(mut self) {
-        let file = self
-            .request
-            .file
-            .as_ref()
-            .map(|file| file.path.clone())
-            .unwrap_or_default();
+        let block = block(&self.request);
         let workers = self.workers.clone();
         let mut patience = Patience::new(&workers, self.settings.worker_timeout);
         loop {
-            let chosen = match patience.choose(&file).await {
+            let chosen = match patience.choose(&block).await {
                 Ok(chosen) => chosen,
                 Err(error) => return self.fail(error).await,
             };

@@ -78,9 +78,9 @@ pub(crate) async fn read(
                 .read(path, footer.etag.as_deref(), wanted)
                 .await?
                 .remove(0);
-            io += ReadCounters::request(stored.len() as u64);
+            io += stored.cost();
             let parts = std::slice::from_ref(&range);
-            let file = SparseFile::new(parts, vec![stored], footer.file_size_bytes);
+            let file = SparseFile::new(parts, vec![stored.bytes], footer.file_size_bytes);
             if pages::check(&file, range, MAX_PAGE_BYTES).is_err() {
                 continue;
             }

@@ -3,12 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::footer::Footer;
 
 /// Decoded footers of one table. At most `max_bytes` of them, as far as the Parquet crate can tell their size.
 pub(crate) struct FooterCache {
     entries: Mutex<Entries>,
     max_bytes: usize,
+    /// By hash of the path: whoever fetches a footer holds one.
+    fetching: [AsyncMutex<()>; FETCHING],
 }
 
 #[derive(Default)]
@@ -28,7 +33,14 @@ impl FooterCache {
         FooterCache {
             entries: Mutex::default(),
             max_bytes,
+            fetching: [const { AsyncMutex::const_new(()) }; FETCHING],
         }
+    }
+
+    /// Waits for whoever else fetches the footer of `path`: it is known then.
+    pub(crate) async fn fetching(&self, path: &str) -> AsyncMutexGuard<'_, ()> {
+        let place = xxh3_64(path.as_bytes()) as usize % FETCHING;
+        self.fetching[place].lock().await
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Arc<Footer>> {
@@ -86,6 +98,9 @@ impl Entries {
         }
     }
 }
+
+/// Footers of one table that are fetched side by side, at most.
+const FETCHING: usize = 64;
 
 #[cfg(test)]
 mod tests {

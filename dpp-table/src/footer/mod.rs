@@ -282,15 +282,16 @@ async fn stored_footer(
         return Ok(tail.bytes.slice((have - length) as usize..));
     }
     let missing = tail.file_size_bytes - length..tail.file_size_bytes - have;
-    *io += ReadCounters::request(missing.end - missing.start);
     let etag = tail.etag.as_deref();
     let parts = store
         .read(path, etag, std::slice::from_ref(&missing))
         .await?;
     let mut whole = BytesMut::with_capacity(length as usize);
-    for part in parts.iter().chain([&tail.bytes]) {
-        whole.extend_from_slice(part);
+    for part in &parts {
+        *io += part.cost();
+        whole.extend_from_slice(&part.bytes);
     }
+    whole.extend_from_slice(&tail.bytes);
     Ok(whole.freeze())
 }
 

@@ -23,6 +23,7 @@ use crate::read::size::{PieceSize, size};
 use crate::read::sparse::SparseFile;
 use crate::read::stream::Stream;
 use crate::store::Store;
+use crate::store::kept::Stored;
 use crate::store::transport::counting_retries;
 use crate::store::url::Place;
 
@@ -260,11 +261,12 @@ async fn read(
     requests: &[Range<u64>],
     io: &mut ReadCounters,
 ) -> Result<Vec<Bytes>, Error> {
-    let buffers = store.read(path, footer.etag.as_deref(), requests).await?;
-    for buffer in &buffers {
-        io.add_assign(ReadCounters::request(buffer.len() as u64));
-    }
-    Ok(buffers)
+    let stored = store.read(path, footer.etag.as_deref(), requests).await?;
+    let count = |stored: Stored| {
+        io.add_assign(stored.cost());
+        stored.bytes
+    };
+    Ok(stored.into_iter().map(count).collect())
 }
 
 pub(crate) async fn known_footer(
@@ -272,9 +274,17 @@ pub(crate) async fn known_footer(
     file: &SnapshotFile,
     io: &mut ReadCounters,
 ) -> Result<Arc<Footer>, Error> {
-    match files.footers.get(&file.path) {
-        Some(footer) if difference(&footer, file).is_none() => Ok(footer),
-        _ => fresh_footer(files, file, io).await,
+    let known = || {
+        let footer = files.footers.get(&file.path)?;
+        difference(&footer, file).is_none().then_some(footer)
+    };
+    if let Some(footer) = known() {
+        return Ok(footer);
+    }
+    let _one_fetches = files.footers.fetching(&file.path).await;
+    match known() {
+        Some(footer) => Ok(footer),
+        None => fresh_footer(files, file, io).await,
     }
 }
 

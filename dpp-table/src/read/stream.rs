@@ -211,15 +211,15 @@ impl Source {
         let read = async move {
             let read = store.read(&path, etag.as_deref(), slice::from_ref(&wanted));
             let (read, retries) = counting_retries(read).await;
-            let bytes = read?.remove(0);
+            let stored = read?.remove(0);
             let io = ReadCounters {
-                wanted_bytes: bytes.len() as u64,
+                wanted_bytes: stored.bytes.len() as u64,
                 retries,
-                ..ReadCounters::request(bytes.len() as u64)
+                ..stored.cost()
             };
             metrics::record(io);
             lock(&so_far).io += io;
-            Ok(bytes)
+            Ok(stored.bytes)
         };
         Coming {
             range,

@@ -3,6 +3,7 @@
 //! Every read can be held to the version of the file that was seen first (its entity tag), so bytes of two
 //! versions never mix. Errors name the file by URL.
 
+pub(crate) mod kept;
 mod links;
 pub(crate) mod object;
 pub(crate) mod output;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dpp_proto::fault::message_with_causes;
+use dpp_proto::hash::message_hash;
 use dpp_proto::v1::TableSource;
 use futures::FutureExt as _;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -29,6 +31,7 @@ use tokio::sync::Semaphore;
 use crate::encryption::lock::key_material_name;
 use crate::error::Error;
 use crate::pool;
+use crate::store::kept::{FileVersion, Stored, StoredCache};
 use crate::store::url::{Place, locate};
 
 /// A table's place in a store.
@@ -38,6 +41,8 @@ pub(crate) struct Store {
     shown: String,
     name: String,
     place: Place,
+    /// Stored bytes that readers of this process share, and this place with these credentials in it.
+    kept: Option<(Arc<StoredCache>, Arc<str>)>,
     /// KiB that may be asked for and not have come, over all reads of the table.
     in_flight: Semaphore,
 }
@@ -63,8 +68,23 @@ impl Store {
             shown: location.shown,
             name: location.name,
             place: location.place,
+            kept: None,
             in_flight: Semaphore::new(MAX_KIB_IN_FLIGHT as usize),
         })
+    }
+
+    /// The store, keeping bytes where others that have the same place and credentials meet them. What is local is kept by the system.
+    pub(crate) fn sharing(self, source: &TableSource, cache: Option<Arc<StoredCache>>) -> Store {
+        let cache = cache.filter(|_| self.place == Place::Remote);
+        let kept = cache.map(|cache| {
+            let credentials = TableSource {
+                url: self.name.clone(),
+                storage: source.storage.clone(),
+                ..TableSource::default()
+            };
+            (cache, message_hash(&credentials).into())
+        });
+        Store { kept, ..self }
     }
 
     /// The table's URL, for messages.
@@ -209,7 +229,7 @@ impl Store {
         relative: &str,
         etag: Option<&str>,
         ranges: &[Range<u64>],
-    ) -> Result<Vec<Bytes>, Error> {
+    ) -> Result<Vec<Stored>, Error> {
         if ranges.is_empty() {
             return Ok(Vec::new());
         }
@@ -220,7 +240,10 @@ impl Store {
             ..GetOptions::default()
         };
         match self.place {
-            Place::Local => self.read_local(name, &location, options, ranges).await,
+            Place::Local => {
+                let read = self.read_local(name, &location, options, ranges).await?;
+                Ok(read.into_iter().map(Stored::fetched).collect())
+            }
             Place::Remote => self.read_remote(&name, &location, options, ranges).await,
         }
     }
@@ -261,19 +284,20 @@ impl Store {
         location: &Path,
         options: GetOptions,
         ranges: &[Range<u64>],
-    ) -> Result<Vec<Bytes>, Error> {
+    ) -> Result<Vec<Stored>, Error> {
+        let version = options.if_match.clone().zip(self.kept.as_ref());
+        let version = version.map(|(etag, (cache, store))| {
+            let (store, path) = (store.clone(), location.to_string());
+            (cache, FileVersion { store, path, etag })
+        });
+        let (version, options) = (&version, &options);
         let requests = ranges.iter().map(|range| {
-            let options = GetOptions {
-                range: Some(GetRange::Bounded(range.clone())),
-                ..options.clone()
-            };
-            let kib = u32::try_from((range.end - range.start).div_ceil(1 << 10));
-            let kib = kib.map_or(MAX_KIB_IN_FLIGHT, |kib| kib.min(MAX_KIB_IN_FLIGHT));
+            let fetch = |range| self.get_range(location, options, range);
             async move {
-                // never closed; an error would only mean that nothing is bounded
-                let _room = self.in_flight.acquire_many(kib).await;
-                let answer = self.objects.get_opts(location, options).await?;
-                collect(answer, range.end - range.start).await
+                match version {
+                    Some((cache, version)) => cache.read(version, range.clone(), fetch).await,
+                    None => fetch(range.clone()).await.map(Stored::fetched),
+                }
             }
             .boxed()
         });
@@ -282,6 +306,25 @@ impl Store {
             .map_err(|error| Error::storage(name, error))
             .try_collect()
             .await
+    }
+
+    async fn get_range(
+        &self,
+        location: &Path,
+        options: &GetOptions,
+        range: Range<u64>,
+    ) -> Result<Bytes, object_store::Error> {
+        let length = range.end - range.start;
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..options.clone()
+        };
+        let kib = u32::try_from(length.div_ceil(1 << 10));
+        let kib = kib.map_or(MAX_KIB_IN_FLIGHT, |kib| kib.min(MAX_KIB_IN_FLIGHT));
+        // never closed; an error would only mean that nothing is bounded
+        let _room = self.in_flight.acquire_many(kib).await;
+        let answer = self.objects.get_opts(location, options).await?;
+        collect(answer, length).await
     }
 
     /// The key material that other writers store beside an encrypted file. Fails when it is not there or absurdly long.

@@ -21,8 +21,8 @@ pub use describe::Description;
 use dpp_batch::Frame;
 use dpp_ops::{Plan, Registry};
 use dpp_proto::{hash::message_hash, v1};
-use dpp_table::Table;
 pub use dpp_table::{KeyProvider, TableOptions};
+use dpp_table::{StoredCache, Table};
 use tokio::sync::{Semaphore, mpsc};
 
 use self::{
@@ -107,6 +107,14 @@ impl Engine {
             let kept = dpp_table::keep_little_of(limit.0);
             ByteSize(limit.0 - kept)
         }));
+        self
+    }
+
+    /// Tables of this engine meet each other's stored bytes, so many of them at most, which are beside those of reads. A file that is
+    /// on this machine is left to the system.
+    #[must_use]
+    pub fn with_cache(mut self, size: ByteSize) -> Engine {
+        self.options.cache = Some(Arc::new(StoredCache::new(size.0)));
         self
     }
 
