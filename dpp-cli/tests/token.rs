@@ -235,6 +235,30 @@ fn who_may_read_what() {
         heard += &answer;
     }
 
+    // A fleet that refuses a trainer says so long before it gives up waiting for workers.
+    for (token, refusal) in [
+        ("", "asks for a token"),
+        ("late", "ended at"),
+        ("forged", "not signed by a key"),
+    ] {
+        let run = format!(
+            "run --json --batch-size 100 --table {ads}/clicks --plan {} --service fleet://{}",
+            at.join("one.json").display(),
+            fleet.address
+        );
+        let began = Instant::now();
+        let output = with_token(&run, at, token).output().unwrap();
+        let answer = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{token}: {answer}");
+        assert!(answer.contains(refusal), "{token}: {answer}");
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "{token}: {:?}",
+            began.elapsed()
+        );
+        heard += &answer;
+    }
+
     // The fleet: (token, what it is asked, allowed)
     let drain = format!(
         "fleet drain {} --fleet fleet://{}",

@@ -51,6 +51,9 @@ impl<'a> Patience<'a> {
             if let Some(chosen) = self.workers.choose(key) {
                 return Ok(chosen);
             }
+            if let Some(status) = self.workers.refusal() {
+                return Err(refused(&status));
+            }
             self.since.get_or_insert_with(Instant::now);
             if !self.warned && self.waited() > WARN_AFTER {
                 self.warned = true;

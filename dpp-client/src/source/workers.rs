@@ -22,7 +22,7 @@ use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
 };
-use tonic::transport::Endpoint;
+use tonic::{Code, Status, transport::Endpoint};
 
 use super::{
     Reports,
@@ -66,6 +66,8 @@ struct Known {
     pace: Mutex<Pace>,
     /// What the fleet's last answer lacked, if anything.
     fleet_trouble: Mutex<Option<String>>,
+    /// How the fleet refused us, until it answers: asking again will not help.
+    fleet_refusal: Mutex<Option<Status>>,
     /// Somebody new is there, or somebody may be asked again.
     changed: Notify,
     /// How the trainer fares, once its loader is open.
@@ -183,6 +185,16 @@ impl Workers {
         trouble.unwrap_or_else(|| "no worker is known yet".to_owned())
     }
 
+    /// How the fleet refused us, if it did and no worker is known from before.
+    pub(super) fn refusal(&self) -> Option<Status> {
+        let is_alone = self.known.lock().is_empty();
+        let refusal = self.known.fleet_refusal.lock();
+        refusal
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .filter(|_| is_alone)
+    }
+
     /// Completes when a worker has become known or has rested, or after a short while.
     pub(crate) async fn changed(&self) {
         _ = tokio::time::timeout(LOOK_AGAIN, self.known.changed.notified()).await;
@@ -220,6 +232,17 @@ impl Known {
                 "service: {error}; or fleet://host:port, or several addresses with commas"
             ))
         })
+    }
+
+    fn set_refusal(&self, refusal: Option<Status>) {
+        let is_news = refusal.is_some();
+        *self
+            .fleet_refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = refusal;
+        if is_news {
+            self.changed.notify_waiters();
+        }
     }
 
     fn set_trouble(&self, trouble: Option<String>) {
@@ -341,6 +364,7 @@ async fn follow_fleet(fleet: Channel, known: Arc<Known>) {
         match client.list_workers(request).await {
             Ok(response) => {
                 answered = true;
+                known.set_refusal(None);
                 let response = response.into_inner();
                 wait = Duration::from_millis(response.next_after_ms.into());
                 if !response.unchanged {
@@ -349,6 +373,11 @@ async fn follow_fleet(fleet: Channel, known: Arc<Known>) {
                 }
             }
             Err(status) => {
+                let is_refused = matches!(
+                    status.code(),
+                    Code::Unauthenticated | Code::PermissionDenied
+                );
+                known.set_refusal(is_refused.then(|| status.clone()));
                 known.set_trouble(Some(format!(
                     "the fleet does not answer: {}",
                     said(&status)
