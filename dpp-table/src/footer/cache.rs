@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::features::feature_map::FeatureNames;
     use crate::files::Files;
-    use crate::footer;
+    use crate::footer::load::load;
     use crate::store::Store;
 
     async fn any_footer() -> Arc<Footer> {
@@ -134,7 +134,7 @@ mod tests {
             footer_bytes: 0.into(),
         };
         let size_bytes = file.as_file().metadata().unwrap().len();
-        footer::load(&files, ".", size_bytes).await.unwrap().0
+        load(&files, ".", size_bytes).await.unwrap().0
     }
 
     #[tokio::test]

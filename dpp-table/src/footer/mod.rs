@@ -1,40 +1,35 @@
-//! A Parquet file's footer: fetched from the file's end, checksummed as stored, decoded.
+//! A Parquet file's footer: fetched from the file's end, checksummed as stored, decoded (`load`).
 //!
 //! Statistics are not decoded, as wide tables pay for them: who needs some columns' asks for just those (`statistics`).
 
 pub(crate) mod cache;
 pub(crate) mod int96;
+pub(crate) mod load;
 pub(crate) mod narrow;
 pub(crate) mod page_index;
+mod roots;
 pub(crate) mod statistics;
 
-use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{Field, Schema};
-use bytes::{Bytes, BytesMut};
 use dpp_proto::v1::SnapshotFile;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    FooterTail, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
-    ParquetStatisticsPolicy, RowGroupMetaData,
+    ParquetMetaData, ParquetMetaDataOptions, ParquetStatisticsPolicy, RowGroupMetaData,
 };
-use parquet::schema::types::{SchemaDescriptor, TypePtr};
+use parquet::schema::types::SchemaDescriptor;
 use tokio::sync::OnceCell;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::encryption::unlock::{self, Seal, StoredFooter};
+use crate::encryption::unlock::{Seal, StoredFooter};
 use crate::error::Error;
 use crate::features::map_keys::MapKeys;
-use crate::files::Files;
 use crate::footer::narrow::{NarrowSchema, Recent};
 use crate::footer::page_index::PageIndex;
+use crate::footer::roots::Roots;
 use crate::footer::statistics::ColumnBounds;
-use crate::read::fetch::ReadCounters;
 use crate::snapshot::discover::ListedFile;
-use crate::store::{END_BYTES, Store, Tail};
 
 /// A decoded footer and the version of the file it belongs to.
 pub(crate) struct Footer {
@@ -55,56 +50,7 @@ pub(crate) struct Footer {
     /// What is locked in it, if the file is encrypted.
     pub(crate) seal: Option<Seal>,
     memory_bytes: usize,
-    roots: OnceLock<HashMap<u64, usize>>,
-}
-
-/// Fetches a file's footer: one request, two if it is longer than expected. It is decoded unless the cache has it, and
-/// kept there. An encrypted one is decoded with its own key; columns that have others stay locked.
-///
-/// `size_bytes` is the file's size as listed; another size is found out.
-pub(crate) async fn load(
-    files: &Files,
-    path: &str,
-    size_bytes: u64,
-) -> Result<(Arc<Footer>, ReadCounters), Error> {
-    let store = &files.store;
-    let name = store.name(path);
-    let expected = files.footer_bytes.load(Ordering::Relaxed);
-    let tail = tail(store, path, size_bytes, expected).await?;
-    let mut io = ReadCounters::request(tail.bytes.len() as u64);
-    let (length, encrypted) = footer_bytes(&name, &tail)?;
-    let like_this = length.min(MAX_EXPECTED_BYTES);
-    files.footer_bytes.fetch_max(like_this, Ordering::Relaxed);
-    let stored = StoredFooter {
-        bytes: stored_footer(store, path, &tail, length, &mut io).await?,
-        file_size_bytes: tail.file_size_bytes,
-        encrypted,
-    };
-    if let Some(known) = files.footers.get(path)
-        && known.is_stored_as(&stored, tail.etag.as_deref())
-    {
-        return Ok((known, io));
-    }
-    let opened = match encrypted {
-        true => Some(unlock::open_footer(files, path, stored.clone()).await?),
-        false => None,
-    };
-    let decode = move || {
-        let (metadata, seal) = match opened {
-            Some(opened) => opened
-                .decode(&name)
-                .map(|(metadata, seal)| (metadata, Some(seal)))?,
-            None => {
-                let metadata = decode(&name, &stored.bytes)?;
-                let seal = unlock::seal_of(&metadata, stored.clone());
-                (metadata, seal)
-            }
-        };
-        from_metadata(&name, metadata, &stored, tail.etag, seal)
-    };
-    let footer = Arc::new(blocking(&store.name(path), decode).await?);
-    files.footers.insert(path, Arc::clone(&footer));
-    Ok((footer, io))
+    roots: Roots,
 }
 
 /// Computes where waiting is allowed; a panic becomes an error that names the file.
@@ -159,31 +105,19 @@ impl Footer {
     /// Index of a root column by name.
     pub(crate) fn root(&self, name: &str) -> Option<usize> {
         let fields = self.parquet_schema().root_schema().get_fields();
-        // by hash: copying the names of a wide file would cost as much as finding a few of them saves
-        let roots = self.roots.get_or_init(|| {
-            let hash = |field: &TypePtr| xxh3_64(field.name().as_bytes());
-            (0..)
-                .zip(fields)
-                .map(|(root, field)| (hash(field), root))
-                .collect()
-        });
-        let root = *roots.get(&xxh3_64(name.as_bytes()))?;
-        match fields[root].name() == name {
-            true => Some(root),
-            false => fields.iter().position(|field| field.name() == name),
-        }
+        self.roots.find(name, fields)
     }
 
     /// Leaves of root columns; `roots` ascend.
     pub(crate) fn leaves_of(&self, roots: &[usize]) -> Vec<usize> {
         let schema = self.parquet_schema();
-        let leaves = 0..schema.num_columns();
+        let mut roots = roots.iter().copied().peekable();
         let wanted = |leaf: &usize| {
-            roots
-                .binary_search(&schema.get_column_root_idx(*leaf))
-                .is_ok()
+            let root = schema.get_column_root_idx(*leaf);
+            while roots.next_if(|wanted| *wanted < root).is_some() {}
+            roots.peek() == Some(&root)
         };
-        leaves.filter(wanted).collect()
+        (0..schema.num_columns()).filter(wanted).collect()
     }
 
     /// A root column by name: its index in the file, and how it is read. For who wants all of them.
@@ -234,73 +168,6 @@ impl Footer {
     }
 }
 
-/// The file's end with its footer, or what of it fits into as many bytes as footers are `expected` to have.
-async fn tail(
-    store: &Store,
-    path: &str,
-    size_bytes: u64,
-    expected_bytes: u64,
-) -> Result<Tail, Error> {
-    let length = |end: &[u8; TAIL_BYTES]| {
-        let end = FooterTail::try_new(end).ok()?;
-        Some(end.metadata_length() as u64 + TAIL_BYTES as u64)
-    };
-    let tail_bytes = expected_bytes.max(REMOTE_TAIL_BYTES);
-    store.read_tail(path, size_bytes, tail_bytes, length).await
-}
-
-/// Length of the stored footer, from the file's last eight bytes, and whether it is encrypted.
-fn footer_bytes(name: &str, tail: &Tail) -> Result<(u64, bool), Error> {
-    let Some(end) = tail.bytes.last_chunk::<TAIL_BYTES>() else {
-        return Err(Error::corrupt(name, "it is too short to have a footer"));
-    };
-    let end_of_file = FooterTail::try_new(end)
-        .map_err(|_| Error::corrupt(name, "it does not end like a Parquet file"))?;
-    let length = end_of_file.metadata_length() as u64 + TAIL_BYTES as u64;
-    if length + MAGIC_BYTES > tail.file_size_bytes {
-        return Err(Error::corrupt(
-            name,
-            format!(
-                "its footer claims {length} of the file's {} bytes; it may be truncated",
-                tail.file_size_bytes
-            ),
-        ));
-    }
-    Ok((length, end_of_file.is_encrypted_footer()))
-}
-
-/// The footer as stored: what the tail holds, preceded by what it lacks.
-async fn stored_footer(
-    store: &Store,
-    path: &str,
-    tail: &Tail,
-    length: u64,
-    io: &mut ReadCounters,
-) -> Result<Bytes, Error> {
-    let have = tail.bytes.len() as u64;
-    if length <= have {
-        return Ok(tail.bytes.slice((have - length) as usize..));
-    }
-    let missing = tail.file_size_bytes - length..tail.file_size_bytes - have;
-    let etag = tail.etag.as_deref();
-    let parts = store
-        .read(path, etag, std::slice::from_ref(&missing))
-        .await?;
-    let mut whole = BytesMut::with_capacity(length as usize);
-    for part in &parts {
-        *io += part.cost();
-        whole.extend_from_slice(&part.bytes);
-    }
-    whole.extend_from_slice(&tail.bytes);
-    Ok(whole.freeze())
-}
-
-fn decode(name: &str, stored: &Bytes) -> Result<ParquetMetaData, Error> {
-    let metadata = &stored[..stored.len() - TAIL_BYTES];
-    ParquetMetaDataReader::decode_metadata_with_options(metadata, Some(&options()))
-        .map_err(|error| undecodable(name, error))
-}
-
 /// A footer of decoded metadata. Fails when that contradicts itself.
 pub(crate) fn from_metadata(
     name: &str,
@@ -311,6 +178,9 @@ pub(crate) fn from_metadata(
 ) -> Result<Footer, Error> {
     check(name, &metadata)?;
     let metadata = Arc::new(metadata);
+    let schema = metadata.file_metadata().schema_descr().root_schema();
+    // here, where the schema has just been decoded: elsewhere it would have to be brought to another core
+    let roots = Roots::new(schema.get_fields());
     // a sealed footer may be kept a second time, with its columns unlocked
     let copies = if seal.is_some() { 2 } else { 1 };
     let memory_bytes = stored.bytes.len() * DECODED_FACTOR * copies;
@@ -327,7 +197,7 @@ pub(crate) fn from_metadata(
         map_keys: OnceCell::new(),
         seal,
         memory_bytes,
-        roots: OnceLock::new(),
+        roots,
     })
 }
 
@@ -371,20 +241,6 @@ fn check(name: &str, metadata: &ParquetMetaData) -> Result<(), Error> {
     Ok(())
 }
 
-fn undecodable(name: &str, error: ParquetError) -> Error {
-    // how the crate meets the column metadata that encryption leaves out of a plaintext footer
-    if error
-        .to_string()
-        .contains("Required field type_ is missing")
-    {
-        return Error::Encrypted {
-            path: name.to_owned(),
-            part: "part of it".to_owned(),
-        };
-    }
-    Error::corrupt(name, error)
-}
-
 pub(crate) fn options() -> ParquetMetaDataOptions {
     ParquetMetaDataOptions::new()
         .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
@@ -392,12 +248,6 @@ pub(crate) fn options() -> ParquetMetaDataOptions {
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
 }
 
-/// Enough for the footer of some six hundred columns; a longer one costs a second request.
-const REMOTE_TAIL_BYTES: u64 = 128 << 10;
-pub(crate) const TAIL_BYTES: usize = END_BYTES;
-/// A footer that is longer takes a second request, whatever the last one took.
-const MAX_EXPECTED_BYTES: u64 = 8 << 20;
 /// A decoded footer, statistics left out, takes three to four times its stored bytes; asking the Parquet crate how much
 /// exactly is a walk over all columns.
 const DECODED_FACTOR: usize = 4;
-const MAGIC_BYTES: u64 = 4;

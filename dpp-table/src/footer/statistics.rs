@@ -11,7 +11,8 @@ use parquet::file::metadata::{
 use parquet::file::statistics::Statistics;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Footer, TAIL_BYTES, blocking, footer_bytes, options, stored_footer, tail};
+use super::load::{TAIL_BYTES, footer_bytes, stored_footer, tail};
+use super::{Footer, blocking, options};
 use crate::error::Error;
 use crate::files::Files;
 use crate::read::fetch::{PieceRequest, ReadCounters, known_footer};
@@ -103,7 +104,7 @@ async fn read(
     let store = &files.store;
     let name = store.name(path);
     let size = footer.file_size_bytes;
-    let tail = tail(store, path, size, 0).await?;
+    let tail = tail(store, path, size, 0, Ok).await?;
     *io += ReadCounters::request(tail.bytes.len() as u64);
     let (length, _) = footer_bytes(&name, &tail)?;
     let stored = stored_footer(store, path, &tail, length, io).await?;

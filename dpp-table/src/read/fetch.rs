@@ -12,8 +12,9 @@ use crate::encryption::unlock;
 use crate::error::Error;
 use crate::features::projection::{Projection, project};
 use crate::files::Files;
+use crate::footer::Footer;
+use crate::footer::load::load;
 use crate::footer::page_index::{self, PageIndex};
-use crate::footer::{self, Footer};
 use crate::metrics;
 use crate::read::coalesce::{CoalesceSettings, coalesce};
 use crate::read::decode::guarded;
@@ -293,7 +294,7 @@ async fn fresh_footer(
     file: &SnapshotFile,
     io: &mut ReadCounters,
 ) -> Result<Arc<Footer>, Error> {
-    let (footer, cost) = footer::load(files, &file.path, file.size_bytes).await?;
+    let (footer, cost) = load(files, &file.path, file.size_bytes).await?;
     io.add_assign(cost);
     if let Some(reason) = difference(&footer, file) {
         return Err(Error::Changed {

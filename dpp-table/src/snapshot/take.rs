@@ -101,7 +101,7 @@ async fn load(
     let footer = match files.footers.get(&listed.path) {
         Some(known) if known.is_of(listed) => known,
         _ => {
-            let (footer, io) = footer::load(files, &listed.path, listed.size_bytes).await?;
+            let (footer, io) = footer::load::load(files, &listed.path, listed.size_bytes).await?;
             metrics::record(io);
             footer
         }

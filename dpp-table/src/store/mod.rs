@@ -13,7 +13,6 @@ pub(crate) mod url;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::slice;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -141,21 +140,23 @@ impl Store {
         }
     }
 
-    /// The end of a file: the last `tail_bytes` of it, or all of it when it is shorter. A local file is open anyway, so there
-    /// its last bytes are read first and then as many as `length` makes of them, if the file has so many.
+    /// Gives `look` the end of a file where computing is allowed: the last `tail_bytes` of it, or all of it when it is shorter.
+    /// A local file is open anyway, so there its last bytes are read first and then as many as `length` makes of them, if the
+    /// file has so many, and `look` has them from the thread that read them.
     ///
     /// `size_bytes` is what a listing said: knowing it, a plain range is asked for, which every store understands; a
     /// suffix is not known to all. A file that has another size by now is asked again.
-    pub(crate) async fn read_tail(
+    pub(crate) async fn read_tail<T: Send + 'static>(
         &self,
         relative: &str,
         size_bytes: u64,
         tail_bytes: u64,
         length: fn(&[u8; END_BYTES]) -> Option<u64>,
-    ) -> Result<Tail, Error> {
+        look: impl FnOnce(Tail) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let location = self.location(relative)?;
         if self.place == Place::Local {
-            return self.local_tail(relative, &location, length).await;
+            return self.local_tail(relative, &location, length, look).await;
         }
         let tail = self.tail_of(&location, size_bytes, tail_bytes).await;
         let answered = match tail {
@@ -168,34 +169,30 @@ impl Store {
                 Err(error) => Err(error),
             },
         };
-        answered.map_err(|error| Error::storage(&self.name(relative), error))
+        let tail = answered.map_err(|error| Error::storage(&self.name(relative), error))?;
+        reading(self.name(relative), || Ok(look(tail))).await?
     }
 
-    async fn local_tail(
+    async fn local_tail<T: Send + 'static>(
         &self,
         relative: &str,
         location: &Path,
         length: fn(&[u8; END_BYTES]) -> Option<u64>,
-    ) -> Result<Tail, Error> {
+        look: impl FnOnce(Tail) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let name = self.name(relative);
         let (file, meta) = self
             .open_local(&name, location, GetOptions::default())
             .await?;
-        let size = meta.size;
         let read = move || {
-            let end = size.saturating_sub(END_BYTES as u64)..size;
-            let end = read_ranges(&file, slice::from_ref(&end))?.remove(0);
-            let length = end.last_chunk().and_then(length);
-            let Some(length) = length.filter(|length| *length <= size) else {
-                return Ok(end);
+            let tail = Tail {
+                bytes: end_of(&file, meta.size, length)?,
+                file_size_bytes: meta.size,
+                etag: meta.e_tag,
             };
-            Ok(read_ranges(&file, slice::from_ref(&(size - length..size)))?.remove(0))
+            Ok(look(tail))
         };
-        Ok(Tail {
-            bytes: reading(name, read).await?,
-            file_size_bytes: size,
-            etag: meta.e_tag,
-        })
+        reading(name, read).await?
     }
 
     async fn tail_of(
@@ -416,16 +413,33 @@ async fn reading<T: Send + 'static>(
     }
 }
 
-fn read_ranges(mut file: &File, ranges: &[Range<u64>]) -> std::io::Result<Vec<Bytes>> {
-    let read = |range: &Range<u64>| {
-        let length = usize::try_from(range.end - range.start).map_err(std::io::Error::other)?;
-        let mut buffer = pool::take(length);
-        buffer.resize(length, 0);
-        file.seek(SeekFrom::Start(range.start))?;
-        file.read_exact(&mut buffer)?;
-        Ok(buffer.into_bytes())
-    };
-    ranges.iter().map(read).collect()
+/// As many of a file's last bytes as `length` makes of the very last ones; those alone if the file is shorter.
+fn end_of(
+    file: &File,
+    size: u64,
+    length: fn(&[u8; END_BYTES]) -> Option<u64>,
+) -> std::io::Result<Bytes> {
+    let end = read_range(file, &(size.saturating_sub(END_BYTES as u64)..size))?;
+    let length = end.last_chunk().and_then(length);
+    match length.filter(|length| *length <= size) {
+        Some(length) => read_range(file, &(size - length..size)),
+        None => Ok(end),
+    }
+}
+
+fn read_ranges(file: &File, ranges: &[Range<u64>]) -> std::io::Result<Vec<Bytes>> {
+    ranges.iter().map(|range| read_range(file, range)).collect()
+}
+
+fn read_range(mut file: &File, range: &Range<u64>) -> std::io::Result<Bytes> {
+    let length = range.end - range.start;
+    let mut buffer = pool::take(usize::try_from(length).map_err(std::io::Error::other)?);
+    buffer.clear();
+    file.seek(SeekFrom::Start(range.start))?;
+    match file.take(length).read_to_end(&mut buffer)? as u64 == length {
+        true => Ok(buffer.into_bytes()),
+        false => Err(std::io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 /// Enough of a file's end to tell how long its footer is.

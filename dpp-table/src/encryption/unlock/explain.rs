@@ -6,7 +6,7 @@ use super::StoredFooter;
 use crate::encryption::keys::SecretKey;
 use crate::encryption::keys::wrap::unverified_first_block;
 use crate::error::Error;
-use crate::footer::TAIL_BYTES;
+use crate::footer::load::TAIL_BYTES;
 
 /// Why a footer does not decode with keys.
 pub(super) fn explain(
