@@ -108,6 +108,11 @@ impl Batch {
     /// # Errors
     /// [`Error::Layout`] names the buffer that differs.
     pub fn check(&self) -> Result<(), Error> {
+        self.ids_of_keys().map(|_| ())
+    }
+
+    /// How many ids every sparse key has, of a batch that [`Batch::check`] finds nothing wrong with.
+    pub(crate) fn ids_of_keys(&self) -> Result<Vec<usize>, Error> {
         let (layout, rows) = (&self.layout, self.rows);
         expect_size(
             "dense",
@@ -119,7 +124,7 @@ impl Batch {
             &self.labels,
             rows.checked_mul(layout.labels.len() * 4),
         )?;
-        self.check_sparse()?;
+        let ids = self.check_sparse()?;
         expect_count("vectors", self.vectors.len(), layout.vectors.len())?;
         for (spec, vector) in layout.vectors.iter().zip(&self.vectors) {
             expect_size(&spec.name, vector, rows.checked_mul(spec.row_bytes()))?;
@@ -128,17 +133,17 @@ impl Batch {
         for (spec, extra) in layout.extras.iter().zip(&self.extras) {
             extra.check(&spec.name, spec.kind.fixed_width(), rows)?;
         }
-        Ok(())
+        Ok(ids)
     }
 
-    fn check_sparse(&self) -> Result<(), Error> {
-        let sparse = &self.sparse;
-        expect_size(
-            "lengths",
-            &sparse.lengths,
-            self.rows.checked_mul(self.layout.sparse.len() * 4),
-        )?;
-        let ids = sum_of_lengths(&sparse.lengths);
+    fn check_sparse(&self) -> Result<Vec<usize>, Error> {
+        let (sparse, keys) = (&self.sparse, self.layout.sparse.len());
+        expect_size("lengths", &sparse.lengths, self.rows.checked_mul(keys * 4))?;
+        let of_key = |key| &sparse.lengths[key * self.rows * 4..(key + 1) * self.rows * 4];
+        let of_keys: Option<Vec<usize>> =
+            (0..keys).map(|key| sum_of_lengths(of_key(key))).collect();
+        let of_keys = of_keys.ok_or_else(|| misfit("lengths are negative"))?;
+        let ids = (of_keys.iter()).try_fold(0, |sum: usize, ids| sum.checked_add(*ids));
         expect_size(
             "values",
             &sparse.values,
@@ -151,7 +156,7 @@ impl Batch {
             None if self.layout.is_weighted() => return Err(misfit("weights are missing")),
             None => {}
         }
-        Ok(())
+        Ok(of_keys)
     }
 
     /// Bytes of all tensors.

@@ -12,10 +12,10 @@
 use std::{ops::Range, sync::Arc};
 
 use arrow_buffer::Buffer;
-use bytes::{Bytes, BytesMut};
-use xxhash_rust::xxh3::xxh3_64;
+use bytes::{Buf, BufMut as _, Bytes, BytesMut};
+use xxhash_rust::xxh3::Xxh3;
 
-use crate::{Batch, Error, Extra, ExtraData, ExtraKind, Jagged, Layout, little_endian::Cursor};
+use crate::{Batch, Error, Extra, ExtraData, ExtraKind, Jagged, Layout};
 
 /// Packed rows and the positions of their read that they cover.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,52 +29,29 @@ pub struct Frame {
 impl Frame {
     /// The frame as bytes. Equal frames give equal bytes.
     pub fn encode(&self) -> Bytes {
-        let buffers: Vec<&Buffer> = self.wire_buffers().collect();
-        let header_size = padded(FIXED_HEADER + buffers.len() * 8);
-        let size = header_size
-            + buffers
-                .iter()
-                .map(|buffer| padded(buffer.len()))
-                .sum::<usize>();
-        let mut out = BytesMut::with_capacity(size);
-        out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&FRAME_VERSION.to_le_bytes());
-        out.extend_from_slice(&[0; 10]); // reserved, then the checksum once it is known
-        out.extend_from_slice(&self.positions.start.to_le_bytes());
-        out.extend_from_slice(&self.positions.end.to_le_bytes());
-        out.extend_from_slice(
-            &u32::try_from(self.batch.rows)
-                .expect("a frame is far below 2^32 rows")
-                .to_le_bytes(),
-        );
-        out.extend_from_slice(
-            &u32::try_from(buffers.len())
-                .expect("buffers are counted by the layout")
-                .to_le_bytes(),
-        );
-        for buffer in &buffers {
-            out.extend_from_slice(&(buffer.len() as u64).to_le_bytes());
-        }
-        out.resize(header_size, 0);
-        for buffer in buffers {
-            out.extend_from_slice(buffer);
-            out.resize(padded(out.len()), 0);
-        }
-        let checksum = xxh3_64(&out[CHECKED_FROM..]);
-        out[8..16].copy_from_slice(&checksum.to_le_bytes());
-        out.freeze()
+        self.pieces().concat().into()
     }
 
-    /// Reads a frame; its buffers are views of `bytes`.
+    /// The frame as bytes in pieces to be sent one after another: large buffers are not copied.
+    pub fn pieces(&self) -> Vec<Bytes> {
+        let buffers: Vec<&Buffer> = self.wire_buffers().collect();
+        let mut pieces = Pieces::default();
+        pieces.header(self, &buffers);
+        for buffer in buffers {
+            pieces.push(buffer);
+        }
+        pieces.finish()
+    }
+
+    /// Reads a frame, however its bytes came; its buffers are views of what holds them whole.
     ///
     /// # Errors
     /// Whatever is wrong with the bytes: too few, another version, changed on the way, or not of `layout`.
-    pub fn decode(bytes: Bytes, layout: &Arc<Layout>) -> Result<Frame, Error> {
-        let header = Header::read(&bytes)?;
-        let mut buffers = Buffers::new(bytes, &header)?;
-        let rows = header.rows as usize;
+    pub fn decode(bytes: impl Buf, layout: &Arc<Layout>) -> Result<Frame, Error> {
+        let (header, buffers) = Received::new(bytes).frame()?;
+        let mut buffers = Buffers(buffers.into_iter());
         let batch = Batch {
-            rows,
+            rows: header.rows as usize,
             dense: buffers.next()?,
             labels: buffers.next()?,
             sparse: Jagged {
@@ -131,103 +108,171 @@ const MAGIC: [u8; 4] = *b"DPPF";
 const CHECKED_FROM: usize = 16;
 const FIXED_HEADER: usize = 40;
 const ALIGNMENT: usize = 64;
+const ZEROS: [u8; ALIGNMENT] = [0; ALIGNMENT];
+/// What is smaller is cheaper to copy than to send alone.
+const ALONE_BYTES: usize = 4 << 10;
 static NO_BUFFER: std::sync::LazyLock<Buffer> =
     std::sync::LazyLock::new(|| Buffer::from(Bytes::new()));
 
-fn padded(size: usize) -> usize {
-    size.next_multiple_of(ALIGNMENT)
+/// Zeros that follow so many bytes.
+fn padding(size: usize) -> usize {
+    size.wrapping_neg() % ALIGNMENT
+}
+
+/// A frame's bytes as they are to be sent.
+#[derive(Default)]
+struct Pieces {
+    done: Vec<Bytes>,
+    /// What is too small to go alone.
+    small: BytesMut,
+}
+
+impl Pieces {
+    fn header(&mut self, frame: &Frame, buffers: &[&Buffer]) {
+        let Range { start, end } = frame.positions;
+        let rows = u32::try_from(frame.batch.rows).expect("a frame is far below 2^32 rows");
+        let count = u32::try_from(buffers.len()).expect("buffers are counted by the layout");
+        self.small.put_slice(&MAGIC);
+        self.small.put_u16_le(FRAME_VERSION);
+        self.small.put_bytes(0, 10); // reserved, then the checksum once it is known
+        self.small.put_u64_le(start);
+        self.small.put_u64_le(end);
+        self.small.put_u32_le(rows);
+        self.small.put_u32_le(count);
+        for buffer in buffers {
+            self.small.put_u64_le(buffer.len() as u64);
+        }
+        self.small
+            .put_bytes(0, padding(FIXED_HEADER + buffers.len() * 8));
+        let checksum = checksum(&self.small[CHECKED_FROM..], buffers);
+        self.small[8..CHECKED_FROM].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    fn push(&mut self, buffer: &Buffer) {
+        if buffer.len() < ALONE_BYTES {
+            self.small.put_slice(buffer);
+        } else {
+            self.done.push(self.small.split().freeze());
+            self.done.push(Bytes::from_owner(buffer.clone()));
+        }
+        self.small.put_bytes(0, padding(buffer.len()));
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        self.done.push(self.small.freeze());
+        self.done.retain(|piece| !piece.is_empty());
+        self.done
+    }
+}
+
+fn checksum(header: &[u8], buffers: &[&Buffer]) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(header);
+    for buffer in buffers {
+        hash.update(buffer);
+        hash.update(&ZEROS[..padding(buffer.len())]);
+    }
+    hash.digest()
 }
 
 struct Header {
     positions: Range<u64>,
     rows: u32,
-    sizes: Vec<usize>,
 }
 
-impl Header {
-    fn read(bytes: &[u8]) -> Result<Header, Error> {
-        let truncated = |expected| Error::Truncated {
-            expected,
-            actual: bytes.len(),
-        };
-        let mut at = Cursor(bytes);
-        let found = at.next().ok_or(truncated(FIXED_HEADER))?;
-        if found != MAGIC {
-            return Err(Error::NotAFrame { found });
+/// A frame's bytes as they are taken, and the checksum of those.
+struct Received<B> {
+    bytes: B,
+    length: usize,
+    hash: Xxh3,
+}
+
+impl<B: Buf> Received<B> {
+    fn new(bytes: B) -> Self {
+        Received {
+            length: bytes.remaining(),
+            bytes,
+            hash: Xxh3::new(),
         }
-        let version = at
-            .next()
-            .map(u16::from_le_bytes)
-            .ok_or(truncated(FIXED_HEADER))?;
-        if version != FRAME_VERSION {
-            return Err(Error::Version {
-                found: version,
-                supported: FRAME_VERSION,
-            });
+    }
+
+    /// Header and buffers, which are what the sender's were.
+    fn frame(mut self) -> Result<(Header, Vec<Buffer>), Error> {
+        let stated = self.stated_checksum()?;
+        let mut fixed = self.take(FIXED_HEADER - CHECKED_FROM)?;
+        let positions = fixed.get_u64_le()..fixed.get_u64_le();
+        let (rows, count) = (fixed.get_u32_le(), fixed.get_u32_le() as usize);
+        let mut sizes = self.take(count.saturating_mul(8))?;
+        self.take(padding(FIXED_HEADER + sizes.len()))?;
+        let mut buffers = Vec::with_capacity(count);
+        for _ in 0..count {
+            let size = usize::try_from(sizes.get_u64_le()).unwrap_or(usize::MAX);
+            buffers.push(Buffer::from(self.take(size)?));
+            self.take(padding(size))?;
         }
-        at.next::<2>().ok_or(truncated(FIXED_HEADER))?;
-        let mut next_u64 = || {
-            at.next()
-                .map(u64::from_le_bytes)
-                .ok_or(truncated(FIXED_HEADER))
-        };
-        let (stated, start, end, counts) = (next_u64()?, next_u64()?, next_u64()?, next_u64()?);
-        let computed = xxh3_64(&bytes[CHECKED_FROM..]);
+        let computed = self.hash.digest();
         if computed != stated {
             return Err(Error::Checksum { computed, stated });
         }
-        let (rows, buffers) = ((counts & 0xFFFF_FFFF) as u32, (counts >> 32) as usize);
-        if bytes.len() < FIXED_HEADER + buffers * 8 {
-            return Err(truncated(FIXED_HEADER + buffers * 8));
+        if self.bytes.has_remaining() {
+            return Err(self.is_not_of(self.length - self.bytes.remaining()));
         }
-        let sizes = (0..buffers)
-            .map(|_| Ok(usize::try_from(next_u64()?).unwrap_or(usize::MAX)))
-            .collect::<Result<_, Error>>()?;
-        Ok(Header {
-            positions: start..end,
-            rows,
-            sizes,
-        })
+        Ok((Header { positions, rows }, buffers))
+    }
+
+    /// What comes before the bytes that are checked: this is a frame, of this version, and what their checksum must be.
+    fn stated_checksum(&mut self) -> Result<u64, Error> {
+        let mut found = [0; MAGIC.len()];
+        self.needs(found.len())?;
+        self.bytes.copy_to_slice(&mut found);
+        if found != MAGIC {
+            return Err(Error::NotAFrame { found });
+        }
+        self.needs(CHECKED_FROM - MAGIC.len())?;
+        let found = self.bytes.get_u16_le();
+        if found != FRAME_VERSION {
+            return Err(Error::Version {
+                found,
+                supported: FRAME_VERSION,
+            });
+        }
+        self.bytes.advance(2);
+        Ok(self.bytes.get_u64_le())
+    }
+
+    fn take(&mut self, size: usize) -> Result<Bytes, Error> {
+        self.needs(size)?;
+        let taken = self.bytes.copy_to_bytes(size);
+        self.hash.update(&taken);
+        Ok(taken)
+    }
+
+    fn needs(&self, size: usize) -> Result<(), Error> {
+        match size <= self.bytes.remaining() {
+            true => Ok(()),
+            false => {
+                let taken = self.length - self.bytes.remaining();
+                Err(self.is_not_of(taken.saturating_add(size)))
+            }
+        }
+    }
+
+    fn is_not_of(&self, expected: usize) -> Error {
+        Error::Truncated {
+            expected,
+            actual: self.length,
+        }
     }
 }
 
 /// Hands out the buffers of a frame one after another.
-struct Buffers<'a> {
-    bytes: Bytes,
-    at: usize,
-    sizes: std::slice::Iter<'a, usize>,
-}
+struct Buffers(std::vec::IntoIter<Buffer>);
 
-impl<'a> Buffers<'a> {
-    fn new(bytes: Bytes, header: &'a Header) -> Result<Self, Error> {
-        let mut expected = padded(FIXED_HEADER + header.sizes.len() * 8);
-        let at = expected;
-        for size in &header.sizes {
-            expected = size
-                .checked_next_multiple_of(ALIGNMENT)
-                .and_then(|size| expected.checked_add(size))
-                .unwrap_or(usize::MAX);
-        }
-        if expected != bytes.len() {
-            return Err(Error::Truncated {
-                expected,
-                actual: bytes.len(),
-            });
-        }
-        Ok(Buffers {
-            bytes,
-            at,
-            sizes: header.sizes.iter(),
-        })
-    }
-
+impl Buffers {
     fn next(&mut self) -> Result<Buffer, Error> {
-        let size = *self.sizes.next().ok_or_else(|| Error::Layout {
+        self.0.next().ok_or_else(|| Error::Layout {
             what: "too few buffers".into(),
-        })?;
-        let buffer = Buffer::from(self.bytes.slice(self.at..self.at + size));
-        self.at += padded(size);
-        Ok(buffer)
+        })
     }
 
     fn next_extra(&mut self, kind: ExtraKind) -> Result<Extra, Error> {
@@ -246,7 +291,7 @@ impl<'a> Buffers<'a> {
     }
 
     fn finish(mut self) -> Result<(), Error> {
-        match self.sizes.next() {
+        match self.0.next() {
             None => Ok(()),
             Some(_) => Err(Error::Layout {
                 what: "too many buffers".into(),

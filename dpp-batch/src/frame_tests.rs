@@ -15,6 +15,18 @@ proptest! {
         prop_assert_eq!(Frame::decode(unaligned, &layout).unwrap(), frame);
     }
 
+    /// However large its buffers are, and wherever its bytes were cut on the way.
+    #[test]
+    fn pieces_bring_back_the_frame((layout, rows) in table(6), times in 1..300_usize, cut in any::<prop::sample::Index>()) {
+        let rows = vec![rows; times].concat();
+        let frame = Frame { positions: 0..rows.len() as u64, batch: pack(&layout, &rows) };
+        let whole: Bytes = frame.pieces().concat().into();
+        let (first, second) = whole.split_at(cut.index(whole.len()));
+        let parts = Bytes::copy_from_slice(first).chain(Bytes::copy_from_slice(second));
+        prop_assert_eq!(&Frame::decode(parts, &layout).unwrap(), &frame);
+        prop_assert_eq!(Frame::decode(whole, &layout).unwrap(), frame);
+    }
+
     /// Whatever is cut or flipped, decoding says so and does not panic.
     #[test]
     fn damage_is_noticed((layout, rows) in table(6), cut in any::<prop::sample::Index>(), flip in any::<prop::sample::Index>(), bit in 0..8u8) {
@@ -24,7 +36,7 @@ proptest! {
         let at = flip.index(bytes.len());
         damaged[at] ^= 1 << bit;
         // Bytes 6 and 7 are reserved zeros that version 1 does not read.
-        prop_assert!((6..8).contains(&at) || Frame::decode(damaged.into(), &layout).is_err());
+        prop_assert!((6..8).contains(&at) || Frame::decode(Bytes::from(damaged), &layout).is_err());
     }
 
     /// Sound bytes of another job's layout are an error, not a panic.
@@ -50,7 +62,7 @@ fn errors_say_what_is_wrong() {
     let mut newer = frame.encode().to_vec();
     newer[4] = 9;
     assert_eq!(
-        Frame::decode(newer.into(), &layout),
+        Frame::decode(Bytes::from(newer), &layout),
         Err(Error::Version {
             found: 9,
             supported: 1

@@ -17,18 +17,6 @@ fn i32s(bytes: &[u8]) -> impl Iterator<Item = i32> + '_ {
     numbers.iter().map(|number| i32::from_le_bytes(*number))
 }
 
-/// Reads fixed-width integers from the front of a byte slice.
-pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
-
-impl Cursor<'_> {
-    /// The next `N` bytes, if there are as many.
-    pub(crate) fn next<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,8 @@ use crate::{Batch, Error, Extra, ExtraData, Jagged, Layout, little_endian::sum_o
 pub struct Rows {
     batch: Arc<Batch>,
     next: usize,
-    value_starts: Vec<usize>,
+    /// Of every key, where the values of the rows not yet taken lie.
+    values: Vec<Range<usize>>,
     byte_starts: Vec<usize>,
 }
 
@@ -33,23 +34,15 @@ impl Rows {
     /// # Errors
     /// [`Error::Layout`] when the batch does not fit its own layout.
     pub fn new(batch: Batch) -> Result<Rows, Error> {
-        batch.check()?;
         let mut at = 0;
-        let value_starts = (0..batch.layout.sparse.len())
-            .map(|key| {
-                let start = at;
-                at += sum(
-                    &batch.sparse.lengths,
-                    key * batch.rows..(key + 1) * batch.rows,
-                );
-                start
-            })
-            .collect();
+        let keys = batch.ids_of_keys()?;
+        let values = keys.into_iter().map(|ids| advance(&mut at, ids));
+        let values = values.collect();
         let byte_starts = vec![0; batch.extras.len()];
         Ok(Rows {
             batch: Arc::new(batch),
             next: 0,
-            value_starts,
+            values,
             byte_starts,
         })
     }
@@ -63,20 +56,15 @@ impl Rows {
     pub fn take(&mut self, count: usize) -> Slice {
         let rows = self.next..self.next + count.min(self.remaining());
         self.next = rows.end;
-        let (batch, base) = (&self.batch, self.batch.rows);
-        let values = self
-            .value_starts
-            .iter_mut()
-            .enumerate()
-            .map(|(key, start)| {
-                advance(
-                    start,
-                    sum(
-                        &batch.sparse.lengths,
-                        key * base + rows.start..key * base + rows.end,
-                    ),
-                )
-            });
+        let batch = &self.batch;
+        let values = self.values.iter_mut().enumerate().map(|(key, left)| {
+            let first = key * batch.rows;
+            let taken = match rows.end == batch.rows {
+                true => left.len(),
+                false => sum(&batch.sparse.lengths, first + rows.start..first + rows.end),
+            };
+            advance(&mut left.start, taken)
+        });
         let bytes =
             self.byte_starts
                 .iter_mut()

@@ -1,4 +1,4 @@
-//! The engine behind gRPC: requests become calls, frames become messages whose last field is the frame.
+//! The engine behind gRPC: requests become calls, frames become messages.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -7,13 +7,17 @@ use dpp_proto::{
     access::{Admitted, Gate, Role},
     listen::{self, Listener},
     process::Exporter,
+    stream::{Message, ReadMethod, Reads},
     v1::{
         DescribeRequest, DescribeResponse, OpenJobRequest, OpenJobResponse, ReadRequest,
         ReadResponse, StatsRequest, StatsResponse,
         worker_server::{Worker, WorkerServer},
     },
 };
-use futures::{Stream, StreamExt as _, stream};
+use futures::{
+    Stream, StreamExt as _,
+    stream::{self, BoxStream},
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Request, Response, Status,
@@ -59,9 +63,11 @@ pub async fn serve_to(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .expect("the descriptors were encoded by our own build");
-    let worker = WorkerServer::new(Service { engine })
+    let service = Service { engine };
+    let worker = WorkerServer::new(service.clone())
         .max_decoding_message_size(MOST_REQUEST_BYTES)
         .max_encoding_message_size(usize::MAX);
+    let worker = Reads::new(service, worker, MOST_REQUEST_BYTES);
     let worker = InterceptedService::new(worker, gate);
     let routes = Routes::from(http::router(leaving.clone(), exporter))
         .add_service(worker)
@@ -84,6 +90,7 @@ pub async fn serve_to(
 }
 
 /// The `Worker` service.
+#[derive(Clone)]
 struct Service {
     engine: Arc<Engine>,
 }
@@ -128,24 +135,29 @@ impl Worker for Service {
         Ok(Response::new(OpenJobResponse { job_hash }))
     }
 
-    async fn read(
-        &self,
-        request: Request<ReadRequest>,
-    ) -> Result<Response<Self::ReadStream>, Status> {
+    /// [`Reads`] answers before it comes to this.
+    async fn read(&self, _: Request<ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
+        Err(Status::internal("a read passed by those who answer it"))
+    }
+
+    async fn stats(&self, _: Request<StatsRequest>) -> Result<Response<StatsResponse>, Status> {
+        Ok(Response::new(self.engine.stats()))
+    }
+}
+
+impl ReadMethod for Service {
+    type Messages = BoxStream<'static, Result<Message, Status>>;
+
+    fn read(&self, request: Request<ReadRequest>) -> Result<Self::Messages, Status> {
         let (rights, client) = (rights(&request)?, client(&request));
         let events = self
             .engine
             .read_for(&rights, &client, request.into_inner())
             .map_err(refuse)?;
-        Ok(Response::new(
-            ReceiverStream::new(events)
-                .map(|event| event.map(read_message).map_err(refuse))
-                .boxed(),
-        ))
-    }
-
-    async fn stats(&self, _: Request<StatsRequest>) -> Result<Response<StatsResponse>, Status> {
-        Ok(Response::new(self.engine.stats()))
+        let messages = ReceiverStream::new(events);
+        Ok(messages
+            .map(|event| event.map(message).map_err(refuse))
+            .boxed())
     }
 }
 
@@ -168,16 +180,10 @@ fn client(request: &Request<ReadRequest>) -> String {
     address.or_else(process).unwrap_or_else(run)
 }
 
-fn read_message(event: ReadEvent) -> ReadResponse {
+fn message(event: ReadEvent) -> Message {
     match event {
-        ReadEvent::Frame(frame) => ReadResponse {
-            frame: frame.encode(),
-            summary: None,
-        },
-        ReadEvent::Summary(summary) => ReadResponse {
-            summary: Some(summary),
-            frame: bytes::Bytes::new(),
-        },
+        ReadEvent::Frame(frame) => Message::Frame(frame.pieces().into_iter().collect()),
+        ReadEvent::Summary(summary) => Message::Summary(summary),
     }
 }
 

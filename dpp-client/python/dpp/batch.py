@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 
 from dpp import _dpp, _tensors
 from dpp.errors import InvalidRequest
@@ -146,23 +146,23 @@ class Sparse:
     weights  float32 like values when any key carries scores (another key's are 1.0), else None
     """
 
-    __slots__ = ("keys", "values", "lengths", "offsets", "weights", "_ends")
+    __slots__ = ("keys", "values", "lengths", "weights", "_offsets", "_ends")
 
     def __init__(
         self,
         keys: Sequence[str],
         values: Array,
         lengths: Array,
-        offsets: Array,
         weights: Array | None,
-        ends: Sequence[int],
+        offsets: Callable[[], Array],
+        ends: Callable[[], Sequence[int]],
     ) -> None:
         self.keys = keys
         self.values = values
         self.lengths = lengths
-        self.offsets = offsets
         self.weights = weights
-        self._ends = ends
+        self._offsets = cache(offsets)  # a pass over all lengths, which few trainers need
+        self._ends = cache(ends)
 
     @classmethod
     def _of(cls, rows: _dpp.Batch, keys: Sequence[str], target: Target) -> Sparse:
@@ -172,10 +172,14 @@ class Sparse:
             keys=keys,
             values=convert(rows.values_int32() if target.id_dtype == "int32" else rows.values()),
             lengths=convert(rows.lengths()),
-            offsets=convert(rows.offsets()),
             weights=None if weights is None else convert(weights),
-            ends=rows.key_ends(),
+            offsets=lambda: convert(rows.offsets()),
+            ends=rows.key_ends,
         )
+
+    @property
+    def offsets(self) -> Array:
+        return self._offsets()
 
     def __getitem__(self, key: str) -> Jagged:
         """The ids of one key, sharing memory; only offsets that do not begin at 0 are written anew."""
@@ -183,7 +187,8 @@ class Sparse:
             index = self.keys.index(key)
         except ValueError:
             raise KeyError(f"no sparse key {key!r}; there are {', '.join(self.keys)}") from None
-        start, end = (self._ends[index - 1] if index else 0), self._ends[index]
+        ends = self._ends()
+        start, end = (ends[index - 1] if index else 0), ends[index]
         rows = len(self.lengths) // len(self.keys)
         first = index * rows
         return Jagged(
@@ -218,8 +223,18 @@ class Sparse:
 
     def _changed(self, change: Change) -> Sparse:
         weights = None if self.weights is None else change(self.weights)
-        tensors = change(self.values), change(self.lengths), change(self.offsets), weights
-        return Sparse(self.keys, *tensors, ends=self._ends)
+        offsets = self._offsets
+        return Sparse(
+            self.keys, change(self.values), change(self.lengths), weights, offsets=lambda: change(offsets()), ends=self._ends
+        )
+
+    def __reduce__(self) -> Any:
+        late = partial(_as_it_is, self.offsets), partial(_as_it_is, self._ends())
+        return Sparse, (self.keys, self.values, self.lengths, self.weights, *late)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 class Vectors(dict):

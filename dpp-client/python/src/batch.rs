@@ -1,6 +1,7 @@
 //! A batch as the Python package takes it apart: one tensor a call, none copied.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use arrow_buffer::Buffer;
 use dpp_batch::{ExtraData, ExtraKind};
@@ -16,48 +17,53 @@ pub(crate) struct Batch {
     tensors: dpp_batch::Batch,
     /// What a loader's batch knows beside its tensors.
     delivered: Option<dpp_client::Batch>,
-    /// i32 `[K·B + 1]`.
-    offsets: Buffer,
-    /// For each key, where its ids end.
-    key_ends: Vec<usize>,
+    /// i32 `[K·B + 1]`, once somebody asks.
+    offsets: OnceLock<Buffer>,
+    /// For each key, where its ids end; once somebody asks.
+    key_ends: OnceLock<Vec<usize>>,
 }
 
 impl Batch {
     /// A loader's batch. Fails when it holds 2^31 ids or more.
     pub(crate) fn new(batch: dpp_client::Batch) -> PyResult<Batch> {
         let tensors = batch.tensors.clone();
-        Batch::with_offsets(tensors, Some(batch))
+        Batch::checked(tensors, Some(batch))
     }
 
     /// Tensors of rows that no loader delivered. Fails as [`new`](Batch::new).
     pub(crate) fn of(tensors: dpp_batch::Batch) -> PyResult<Batch> {
-        Batch::with_offsets(tensors, None)
+        Batch::checked(tensors, None)
     }
 
-    fn with_offsets(
+    fn checked(
         tensors: dpp_batch::Batch,
         delivered: Option<dpp_client::Batch>,
     ) -> PyResult<Batch> {
-        let lengths = int32s(&tensors.sparse.lengths);
-        let mut offsets = Vec::with_capacity(lengths.len() + 1);
-        offsets.push(0_i32);
-        let mut end = 0_i32;
-        for length in lengths {
-            end = end.checked_add(length).ok_or_else(|| {
-                invalid("a batch holds 2^31 ids or more: choose a smaller batch_size")
-            })?;
-            offsets.push(end);
+        let ids = tensors.sparse.values.len() / Element::Int64.bytes();
+        if i32::try_from(ids).is_err() {
+            return Err(invalid(
+                "a batch holds 2^31 ids or more: choose a smaller batch_size",
+            ));
         }
-        let key_ends = (1..=tensors.layout.sparse.len())
-            .map(|key| {
-                usize::try_from(offsets[key * tensors.rows]).expect("offsets never decrease")
-            })
-            .collect();
         Ok(Batch {
-            offsets: Buffer::from_vec(offsets),
-            key_ends,
             tensors,
             delivered,
+            offsets: OnceLock::new(),
+            key_ends: OnceLock::new(),
+        })
+    }
+
+    fn ends(&self) -> &[usize] {
+        self.key_ends.get_or_init(|| {
+            let tensors = &self.tensors;
+            let mut lengths = int32s(&tensors.sparse.lengths);
+            let of_key = |_| (&mut lengths).take(tensors.rows).map(|it| it as usize).sum();
+            let keys = (0..tensors.layout.sparse.len()).map(of_key);
+            let ends = keys.scan(0, |end, ids: usize| {
+                *end += ids;
+                Some(*end)
+            });
+            ends.collect()
         })
     }
 
@@ -124,7 +130,7 @@ impl Batch {
         let sparse = &self.tensors().sparse;
         let narrowed = py.detach(|| narrow(&sparse.values));
         let buffer = narrowed.map_err(|(index, id)| {
-            let key = self.key_ends.partition_point(|&end| end <= index);
+            let key = self.ends().partition_point(|&end| end <= index);
             let name = &self.tensors().layout.sparse[key].name;
             invalid(format!(
                 "id {id} of sparse key {name:?} does not fit int32: hash it into a smaller range, or leave id_dtype=\"int64\""
@@ -137,8 +143,10 @@ impl Batch {
         flat(&self.tensors().sparse.lengths, Element::Int32)
     }
 
-    fn offsets(&self) -> Tensor {
-        flat(&self.offsets, Element::Int32)
+    fn offsets(&self, py: Python<'_>) -> Tensor {
+        let lengths = &self.tensors.sparse.lengths;
+        let offsets = py.detach(|| self.offsets.get_or_init(|| offsets(lengths)));
+        flat(offsets, Element::Int32)
     }
 
     fn weights(&self) -> Option<Tensor> {
@@ -147,7 +155,7 @@ impl Batch {
     }
 
     fn key_ends(&self) -> Vec<usize> {
-        self.key_ends.clone()
+        self.ends().to_vec()
     }
 
     fn vector(&self, index: usize) -> PyResult<Tensor> {
@@ -236,6 +244,15 @@ impl Batch {
 
 fn flat(buffer: &Buffer, element: Element) -> Tensor {
     Tensor::new(buffer.clone(), element, &[buffer.len() / element.bytes()])
+}
+
+/// Where each length begins, and where the last ends. Their sum was checked.
+fn offsets(lengths: &Buffer) -> Buffer {
+    let ends = int32s(lengths).scan(0_i32, |end, length| {
+        *end += length;
+        Some(*end)
+    });
+    Buffer::from_vec(std::iter::once(0).chain(ends).collect::<Vec<_>>())
 }
 
 /// i64 ids as i32, or the place and value of the first that does not fit.

@@ -5,8 +5,11 @@
 
 use std::time::Instant;
 
-use dpp_proto::v1;
-use tonic::{Status, Streaming};
+use dpp_proto::{
+    stream::{self, Message, Messages},
+    v1,
+};
+use tonic::Status;
 
 use super::{
     Credits,
@@ -20,7 +23,7 @@ pub(super) struct Answer {
     /// Rows of the read that came before its first.
     pub(super) base: u64,
     request: v1::ReadRequest,
-    messages: Option<Streaming<v1::ReadResponse>>,
+    messages: Option<Messages>,
     /// Whether it has sent something.
     has_begun: bool,
 }
@@ -57,18 +60,14 @@ impl Answer {
         }
     }
 
-    async fn advance(&mut self, wanted: Wanted) -> Result<Option<v1::ReadResponse>, Status> {
+    async fn advance(&mut self, wanted: Wanted) -> Result<Option<Message>, Status> {
         let messages = match &mut self.messages {
             Some(messages) => messages,
             none => {
-                let opened = self
-                    .chosen
-                    .client
-                    .clone()
-                    .read(self.request.clone())
-                    .await?;
+                let mut channel = self.chosen.channel.clone();
+                let opened = stream::read(&mut channel, &self.request).await?;
                 self.chosen.answered();
-                none.insert(opened.into_inner())
+                none.insert(opened)
             }
         };
         if wanted == Wanted::Opened {
@@ -89,7 +88,7 @@ pub(super) async fn race(
     wanted: Wanted,
     rest: impl FnOnce() -> (v1::ReadRequest, u64),
     repeats: &mut Repeats,
-) -> Result<Option<v1::ReadResponse>, Status> {
+) -> Result<Option<Message>, Status> {
     let (asked, is_first) = (Instant::now(), !answer.has_begun);
     let (address, mut suspicion) = (answer.chosen.address.clone(), answer.chosen.suspicion());
     let (message, second) = {

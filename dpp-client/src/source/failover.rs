@@ -10,7 +10,10 @@ use std::{
 };
 
 use dpp_batch::Frame;
-use dpp_proto::v1;
+use dpp_proto::{
+    stream::{Message, Rope},
+    v1,
+};
 use tokio::{sync::mpsc, time::timeout};
 use tonic::{Code, Status};
 
@@ -164,20 +167,11 @@ impl Read {
                 )));
             };
             let base = answer.base;
-            if let Some(summary) = message.summary {
-                if self.received < self.expected {
-                    return Err(Broken::Elsewhere(Status::unavailable(
-                        "the read ended early",
-                    )));
-                }
-                let cost = self.cost(summary);
-                return self
-                    .events
-                    .send(Ok(Event::Ended(cost)))
-                    .await
-                    .map_err(|_| Broken::Unwanted);
-            }
-            let mut frame = self.frame(&answer.chosen, message.frame)?;
+            let frame = match message {
+                Message::Frame(frame) => frame,
+                Message::Summary(summary) => return self.ended(summary).await,
+            };
+            let mut frame = self.frame(&answer.chosen, frame)?;
             if frame.positions.start + base != self.received
                 || frame.positions.end + base > self.expected
             {
@@ -201,11 +195,22 @@ impl Read {
         }
     }
 
+    async fn ended(&self, summary: v1::ReadSummary) -> Result<(), Broken> {
+        if self.received < self.expected {
+            return Err(Broken::Elsewhere(Status::unavailable(
+                "the read ended early",
+            )));
+        }
+        let ended = Event::Ended(self.cost(summary));
+        let sent = self.events.send(Ok(ended)).await;
+        sent.map_err(|_| Broken::Unwanted)
+    }
+
     async fn advance(
         &mut self,
         answer: &mut Answer,
         wanted: Wanted,
-    ) -> Result<Option<v1::ReadResponse>, Broken> {
+    ) -> Result<Option<Message>, Broken> {
         let (asked, silence) = (Instant::now(), self.settings.silence_timeout);
         let rest = || (rest_of(&self.request, self.received), self.received);
         let race = race(
@@ -246,7 +251,7 @@ impl Read {
         }
     }
 
-    fn frame(&self, chosen: &Chosen, bytes: bytes::Bytes) -> Result<Frame, Broken> {
+    fn frame(&self, chosen: &Chosen, bytes: Rope) -> Result<Frame, Broken> {
         Frame::decode(bytes, &self.job.layout).map_err(|source| match source {
             // Bytes damaged on the way may arrive whole from elsewhere.
             dpp_batch::Error::Checksum { .. } | dpp_batch::Error::Truncated { .. } => {

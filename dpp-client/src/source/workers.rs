@@ -76,6 +76,7 @@ struct Known {
 
 #[derive(Debug)]
 struct Worker {
+    channel: Channel,
     client: WorkerClient<Channel>,
     load: usize,
     failures: u32,
@@ -92,6 +93,8 @@ pub(super) struct Suspicion(watch::Receiver<bool>);
 pub(crate) struct Chosen {
     pub(crate) address: String,
     pub(crate) client: WorkerClient<Channel>,
+    /// For what the client does not call: reads.
+    pub(crate) channel: Channel,
     is_suspect: watch::Sender<bool>,
     known: Arc<Known>,
 }
@@ -164,6 +167,7 @@ impl Workers {
         worker.load += 1;
         Some(Chosen {
             client: worker.client.clone(),
+            channel: worker.channel.clone(),
             is_suspect: worker.is_suspect.clone(),
             address,
             known: self.known.clone(),
@@ -255,10 +259,11 @@ impl Known {
 
 impl Worker {
     fn at(channel: Channel) -> Worker {
-        let client = WorkerClient::new(channel)
+        let client = WorkerClient::new(channel.clone())
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX);
         Worker {
+            channel,
             client,
             load: 0,
             failures: 0,
@@ -328,6 +333,7 @@ fn tuned(endpoint: Endpoint) -> Endpoint {
         .keep_alive_timeout(KEEPALIVE)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(STREAM_WINDOW_BYTES)
 }
 
 /// Lifts the suspicion from a worker when it answers, as long as somebody knows workers.

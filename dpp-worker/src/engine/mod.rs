@@ -62,8 +62,8 @@ pub enum ReadEvent {
     Summary(v1::ReadSummary),
 }
 
-/// Frames that may wait for the receiver, in frames.
-pub(crate) const FRAMES_AHEAD: usize = 2;
+/// Frames that may wait for the receiver: a short read is done with, and holds no more than these, although nobody takes them.
+pub(crate) const FRAMES_AHEAD: usize = 3;
 const MOST_TABLES: usize = 256;
 const MOST_JOBS: usize = 1024;
 /// Reads under way or waiting for their turn, over all clients.

@@ -1,0 +1,126 @@
+//! Bytes in pieces.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// Bytes in pieces, taken from the front. Taking what lies within one piece copies nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Rope {
+    /// None is empty.
+    pieces: VecDeque<Bytes>,
+    length: usize,
+}
+
+impl Rope {
+    /// Adds a piece behind the others.
+    pub fn push(&mut self, piece: Bytes) {
+        if !piece.is_empty() {
+            self.length += piece.len();
+            self.pieces.push_back(piece);
+        }
+    }
+
+    /// `piece`, then this.
+    pub(super) fn after(mut self, piece: Bytes) -> Rope {
+        self.length += piece.len();
+        self.pieces.push_front(piece);
+        self
+    }
+
+    /// Takes the first piece.
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
+        let piece = self.pieces.pop_front()?;
+        self.length -= piece.len();
+        Some(piece)
+    }
+
+    /// Takes the first `count` bytes.
+    ///
+    /// # Panics
+    /// There are fewer.
+    pub(super) fn split_to(&mut self, count: usize) -> Rope {
+        assert!(count <= self.length, "{count} of {} bytes", self.length);
+        let mut front = Rope::default();
+        while front.length < count {
+            let missing = count - front.length;
+            let piece = match self.pieces.front_mut() {
+                Some(piece) if piece.len() > missing => piece.split_to(missing),
+                _ => self.pieces.pop_front().unwrap_or_default(),
+            };
+            self.length -= piece.len();
+            front.push(piece);
+        }
+        front
+    }
+}
+
+impl FromIterator<Bytes> for Rope {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Rope {
+        let mut rope = Rope::default();
+        pieces.into_iter().for_each(|piece| rope.push(piece));
+        rope
+    }
+}
+
+impl Buf for Rope {
+    fn remaining(&self) -> usize {
+        self.length
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.pieces.front().map_or(&[], |piece| piece)
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.split_to(count);
+    }
+
+    fn copy_to_bytes(&mut self, count: usize) -> Bytes {
+        let mut taken = self.split_to(count);
+        if taken.pieces.len() <= 1 {
+            return taken.pop().unwrap_or_default();
+        }
+        let mut joined = BytesMut::with_capacity(count);
+        joined.extend(taken.pieces);
+        joined.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn is_what_its_pieces_are_joined(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..9), takes in prop::collection::vec(0_usize..12, 0..20)) {
+            let whole = pieces.concat();
+            let mut rope: Rope = pieces.into_iter().map(Bytes::from).collect();
+            let mut at = 0;
+            for (index, take) in takes.into_iter().enumerate() {
+                prop_assert_eq!(rope.remaining(), whole.len() - at);
+                prop_assert_eq!(rope.chunk().is_empty(), at == whole.len());
+                prop_assert!(whole[at..].starts_with(rope.chunk()));
+                let take = take.min(rope.remaining());
+                match index % 2 {
+                    0 => prop_assert_eq!(&rope.copy_to_bytes(take), &whole[at..at + take]),
+                    _ => rope.advance(take),
+                }
+                at += take;
+            }
+        }
+    }
+
+    #[test]
+    fn what_lies_in_one_piece_is_not_copied() {
+        let piece = Bytes::from(vec![7; 100]);
+        let mut rope: Rope = [Bytes::from_static(b"ab"), piece.clone()]
+            .into_iter()
+            .collect();
+        assert_eq!(rope.copy_to_bytes(2), "ab");
+        rope.advance(10);
+        assert_eq!(rope.copy_to_bytes(50).as_ptr(), piece[10..].as_ptr());
+    }
+}
