@@ -35,10 +35,7 @@ impl Batch {
         Batch::checked(tensors, None)
     }
 
-    fn checked(
-        tensors: dpp_batch::Batch,
-        delivered: Option<dpp_client::Batch>,
-    ) -> PyResult<Batch> {
+    fn checked(tensors: dpp_batch::Batch, delivered: Option<dpp_client::Batch>) -> PyResult<Batch> {
         let ids = tensors.sparse.values.len() / Element::Int64.bytes();
         if i32::try_from(ids).is_err() {
             return Err(invalid(
@@ -57,7 +54,12 @@ impl Batch {
         self.key_ends.get_or_init(|| {
             let tensors = &self.tensors;
             let mut lengths = int32s(&tensors.sparse.lengths);
-            let of_key = |_| (&mut lengths).take(tensors.rows).map(|it| it as usize).sum();
+            let of_key = |_| {
+                (&mut lengths)
+                    .take(tensors.rows)
+                    .map(|it| it as usize)
+                    .sum()
+            };
             let keys = (0..tensors.layout.sparse.len()).map(of_key);
             let ends = keys.scan(0, |end, ids: usize| {
                 *end += ids;
