@@ -120,6 +120,11 @@ impl Fleet {
         })
     }
 
+    /// A worker is known to be gone, before it has been silent for long.
+    pub fn forget(&mut self, worker_id: &str) {
+        self.registry.forget_id(worker_id);
+    }
+
     /// Asks workers to leave.
     pub fn drain(&mut self, request: DrainRequest) -> DrainResponse {
         let mut response = DrainResponse::default();

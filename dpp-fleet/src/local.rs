@@ -14,7 +14,10 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::server::Service;
 
@@ -32,6 +35,8 @@ pub struct LocalWorkers {
 #[derive(Debug)]
 struct Local {
     process: Child,
+    /// That of the process, which has none any more when it has died.
+    id: Option<u32>,
     started: Instant,
 }
 
@@ -50,6 +55,7 @@ impl LocalWorkers {
     /// Keeps as many as are required, until dropped.
     pub async fn keep(&mut self) {
         let mut required = self.service.required();
+        let mut deaths = signal(SignalKind::child()).ok();
         loop {
             let wanted = *required.borrow_and_update();
             self.bury();
@@ -57,8 +63,18 @@ impl LocalWorkers {
                 self.approach(usize::try_from(wanted).unwrap_or(usize::MAX));
             }
             let look_again = LOOK_AGAIN.min(self.service.heartbeat_every());
-            // A timeout is a look at who died; the sender is ours.
-            _ = tokio::time::timeout(look_again, required.changed()).await;
+            let death = async {
+                match &mut deaths {
+                    Some(deaths) => deaths.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // The sender is ours.
+                _ = required.changed() => {}
+                _ = death => {}
+                () = tokio::time::sleep(look_again) => {}
+            }
         }
     }
 
@@ -137,6 +153,7 @@ impl LocalWorkers {
             Ok(process) => {
                 tracing::info!(worker = process.id(), "started a local worker");
                 self.running.push(Local {
+                    id: process.id(),
                     process,
                     started: Instant::now(),
                 });
@@ -152,12 +169,13 @@ impl LocalWorkers {
     fn bury(&mut self) {
         self.leaving
             .retain_mut(|local| matches!(local.process.try_wait(), Ok(None)));
-        let rest_until = &mut self.rest_until;
+        let (rest_until, service) = (&mut self.rest_until, &self.service);
         self.running.retain_mut(|local| {
             let Ok(Some(status)) = local.process.try_wait() else {
                 return true;
             };
             tracing::warn!(%status, "a local worker died");
+            local.forget(service);
             if local.started.elapsed() < YOUNG {
                 *rest_until = Some(Instant::now() + REST); // whatever killed it will kill the next one
             }
@@ -167,6 +185,18 @@ impl LocalWorkers {
 }
 
 impl Local {
+    /// One that has died need not be silent for long before it is listed no more.
+    fn forget(&self, service: &Service) {
+        let Some(id) = self.id else { return };
+        let ends = format!("#{id}");
+        let all = service.workers().into_iter();
+        for worker in all.filter(|worker| is_local(&worker.address)) {
+            if worker.worker_id.ends_with(&ends) {
+                service.forget(&worker.worker_id);
+            }
+        }
+    }
+
     fn ask_to_leave(&self) {
         let id = self.process.id().and_then(|id| i32::try_from(id).ok());
         if let Some(id) = id.and_then(Pid::from_raw) {

@@ -157,6 +157,14 @@ impl Registry {
         self.version += u64::from(self.by_address.len() < known);
     }
 
+    /// Forgets the worker of this id.
+    pub fn forget_id(&mut self, worker_id: &str) {
+        let known = self.by_address.len();
+        self.by_address
+            .retain(|_, seen| seen.worker_id != worker_id);
+        self.version += u64::from(self.by_address.len() < known);
+    }
+
     fn make_room(&mut self, now: Duration) -> Result<(), Error> {
         let limit = self.settings.max_workers;
         if self.by_address.len() >= limit {

@@ -131,6 +131,11 @@ impl Service {
         self.fleet().workers(now)
     }
 
+    /// A worker on this machine is known to be gone.
+    pub(crate) fn forget(&self, worker_id: &str) {
+        self.fleet().forget(worker_id);
+    }
+
     /// Asks workers to leave.
     pub(crate) fn drain(&self, workers: Vec<String>) -> DrainResponse {
         self.fleet().drain(DrainRequest { workers })

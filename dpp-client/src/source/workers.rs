@@ -70,6 +70,8 @@ struct Known {
     fleet_refusal: Mutex<Option<Status>>,
     /// Somebody new is there, or somebody may be asked again.
     changed: Notify,
+    /// A worker has failed: the fleet may know better ones.
+    lost: Notify,
     /// How the trainer fares, once its loader is open.
     reports: OnceLock<Reports>,
 }
@@ -228,6 +230,16 @@ impl Known {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How long the fleet may go unasked: who has no worker yet, or no fleet, looks again before long, and who has lost all of them soon.
+    fn longest_wait(&self) -> Duration {
+        let (workers, now) = (self.lock(), Instant::now());
+        match workers.is_empty() {
+            true => REFRESH,
+            false if workers.values().any(|worker| worker.may_be_asked(now)) => LONGEST_REFRESH,
+            false => SOON,
+        }
+    }
+
     fn connect(&self, address: &str, tune: fn(Endpoint) -> Endpoint) -> Result<Channel, Error> {
         let parsed = address.parse::<Address>();
         let connected = parsed.and_then(|address| self.caller.connect(&address, tune));
@@ -301,6 +313,7 @@ impl Chosen {
             let rest = FIRST_REST * 2u32.saturating_pow(worker.failures.min(6) - 1);
             worker.rest_until = Some(Instant::now() + rest);
         }
+        self.known.lost.notify_one();
     }
 
     /// Tells when the worker comes under suspicion.
@@ -395,10 +408,13 @@ async fn follow_fleet(fleet: Channel, known: Arc<Known>) {
                 known_version = 0;
             }
         }
-        // Who has no worker yet, or no fleet, looks again soon.
-        let nobody = known.lock().is_empty();
-        let longest = if nobody { REFRESH } else { LONGEST_REFRESH };
-        tokio::time::sleep(wait.clamp(SHORTEST_REFRESH, longest)).await;
+        let wait = wait.clamp(SHORTEST_REFRESH, known.longest_wait());
+        let lost = async {
+            known.lost.notified().await;
+            tokio::time::sleep(SOON).await;
+        };
+        // Who has lost a worker looks soon whether there is another.
+        _ = tokio::time::timeout(wait, lost).await;
     }
 }
 
@@ -438,6 +454,8 @@ pub(super) const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// hold up for ever the one that everybody waits for.
 const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 const REFRESH: Duration = Duration::from_secs(1);
+/// A local worker that died is replaced within this time.
+const SOON: Duration = Duration::from_millis(250);
 const SHORTEST_REFRESH: Duration = Duration::from_millis(100);
 const LONGEST_REFRESH: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);

@@ -213,3 +213,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn one_that_is_known_to_be_gone_is_listed_no_more() {
+    let mut registry = registry();
+    registry.heartbeat(&worker("a", "h:1"), SECOND).unwrap();
+    registry.heartbeat(&worker("b", "h:2"), SECOND).unwrap();
+    let before = registry.version();
+    registry.forget_id("nobody");
+    assert_eq!(registry.version(), before);
+    registry.forget_id("a");
+    assert_ne!(registry.version(), before);
+    assert_eq!(addresses(&mut registry, SECOND), ["h:2"]);
+}
