@@ -35,6 +35,16 @@ pub struct Arguments {
     #[arg(long, value_name = "KEYS", env = "DPP_KEYS")]
     pub keys: Option<KeySource>,
 
+    /// Read tables and artefacts only at and below these places, whoever asks: s3://bucket/path or a folder. Jobs then name no
+    /// endpoint and bring no credentials [default: wherever a caller may]
+    #[arg(
+        long,
+        value_name = "URL,…",
+        value_delimiter = ',',
+        env = "DPP_WORKER_ALLOW"
+    )]
+    pub allow: Vec<String>,
+
     /// Compute threads [default: one a core]
     #[arg(long, value_name = "N", env = "DPP_WORKER_THREADS")]
     pub threads: Option<NonZeroUsize>,
@@ -103,6 +113,10 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
         .with_cache(cache)
         .with_memory(memory)
         .with_registry(registry);
+    let engine = match arguments.allow.is_empty() {
+        true => engine,
+        false => engine.with_allowed(arguments.allow),
+    };
     let engine = Arc::new(engine);
     let address = arguments.advertise.unwrap_or_else(|| listener.address());
     let worker_id = format!("{address}#{}", std::process::id());
@@ -185,6 +199,6 @@ const EXAMPLES: &str = "\
 Examples:
   dpp-worker
   dpp-worker --listen 127.0.0.1:0 --fleet fleet://127.0.0.1:7400
-  dpp-worker --keys /etc/dpp/keys.json
+  dpp-worker --keys /etc/dpp/keys.json --allow s3://ads/clicks,s3://ads/models
   dpp-worker --keys vault:https://vault:8200/transit
   dpp-worker --listen unix:/run/dpp/worker.sock --threads 4 --memory 2GiB";

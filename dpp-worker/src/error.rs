@@ -28,6 +28,12 @@ pub enum Error {
         /// The table or feature.
         what: String,
     },
+    /// This worker reads elsewhere only.
+    #[error("this worker's --allow does not cover {what}")]
+    OutOfBounds {
+        /// The table, artefact or storage option.
+        what: String,
+    },
     /// A request that can't be meant.
     #[error("bad request: {reason}")]
     Request {
@@ -101,7 +107,7 @@ impl Faulty for Error {
             Error::Table(error) => error.fault(),
             Error::Plan(error) => error.fault(),
             Error::UnknownJob { .. } => Fault::Changed,
-            Error::Denied { .. } => Fault::Denied,
+            Error::Denied { .. } | Error::OutOfBounds { .. } => Fault::Denied,
             Error::Request { .. } => Fault::Invalid,
             Error::Full { .. } | Error::Busy { .. } | Error::MadeWay => Fault::Unavailable,
             Error::Panicked { .. } | Error::Threads { .. } => Fault::Internal,

@@ -5,6 +5,7 @@
 
 mod allocator;
 pub mod apply;
+mod bounds;
 pub mod command;
 mod compute;
 pub mod engine;

@@ -10,7 +10,7 @@ use dpp_proto::v1::{StorageOption, TableSource};
 use dpp_table::{object_place, read_object};
 
 use super::job::Known;
-use crate::{Error, Rights};
+use crate::{Error, Rights, bounds::Bounds};
 
 /// By digest.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Artefacts {
     pub(crate) async fn known(
         &self,
         registry: &Registry,
-        rights: &Rights,
+        (rights, bounds): (&Rights, &Bounds),
         plan: &Plan,
         table: &TableSource,
     ) -> Result<(Registry, Vec<String>), Error> {
@@ -42,6 +42,7 @@ impl Artefacts {
             .map(|it| object_place(&it.url, &table.storage));
         let places = places.collect::<Result<Vec<String>, _>>()?;
         rights.check_artefacts(&places)?;
+        bounds.check_artefacts(&places)?;
         for reference in references {
             let loaded = match self.0.get(&reference.digest) {
                 Some(loaded) => loaded,

@@ -56,7 +56,7 @@ impl Engine {
                 let plan = Plan::from_proto(plan)?;
                 let (registry, _) = self
                     .artefacts
-                    .known(&self.registry, rights, &plan, source)
+                    .known(&self.registry, (rights, &self.bounds), &plan, source)
                     .await?;
                 let bound = bind(&plan, &schema, &registry)?;
                 if schema != described.schema {

@@ -32,8 +32,8 @@ use self::{
     read::Read,
 };
 use crate::{
-    ByteSize, Error, Rights, compute::Pool, memory::Memory, metrics, run_work::RunWorks,
-    slots::Slots,
+    ByteSize, Error, Rights, bounds::Bounds, compute::Pool, memory::Memory, metrics,
+    run_work::RunWorks, slots::Slots,
 };
 
 /// Serves jobs: a pure function from requests to frames, with caches that only make it faster.
@@ -51,6 +51,7 @@ pub struct Engine {
     whole_batches: Option<usize>,
     reads: Arc<Semaphore>,
     artefacts: Artefacts,
+    bounds: Bounds,
 }
 
 /// What a read sends: its frames in order, then what it cost.
@@ -92,6 +93,7 @@ impl Engine {
             whole_batches: None,
             reads: Arc::new(Semaphore::new(MOST_READS)),
             artefacts: Artefacts::default(),
+            bounds: Bounds::default(),
         })
     }
 
@@ -116,6 +118,16 @@ impl Engine {
     pub fn with_cache(mut self, size: ByteSize) -> Engine {
         self.options.cache = Some(Arc::new(StoredCache::new(size.0)));
         self
+    }
+
+    /// The engine, reading tables and artefacts only at and below these places, whoever asks, and from no store but those that its own
+    /// environment names.
+    #[must_use]
+    pub fn with_allowed(self, places: Vec<String>) -> Engine {
+        Engine {
+            bounds: Bounds::at(places),
+            ..self
+        }
     }
 
     /// The engine, knowing these ops: a job that names another is refused when it is opened.
@@ -188,7 +200,7 @@ impl Engine {
         let plan = Plan::from_proto(plan)?;
         let known = self
             .artefacts
-            .known(&self.registry, rights, &plan, source)
+            .known(&self.registry, (rights, &self.bounds), &plan, source)
             .await?;
         let open = OpenJob::compile(source, table, &plan, known)?;
         rights.check_job(&open)?;
@@ -275,6 +287,7 @@ impl Engine {
             return Ok(table);
         }
         let table = Table::open_with(source, self.options.clone())?;
+        self.bounds.check_table(source, &table)?;
         self.tables.insert(hash, table.clone());
         Ok(table)
     }
