@@ -6,13 +6,15 @@ mod server;
 
 use std::{path::Path, time::Instant};
 
+use bytes::Buf as _;
 use clap::Args;
 use dpp_client::Error;
 use dpp_proto::{
     access::{Caller, Files},
     listen::Address,
+    stream::{self, Message},
     tls,
-    v1::{ReadRequest, worker_client::WorkerClient},
+    v1::ReadRequest,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde::Serialize;
@@ -215,16 +217,18 @@ async fn frames(caller: &Caller, address: &str, bytes: u64) -> Result<u64, Error
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size((1 << 31) - 1)
     });
-    let mut client = WorkerClient::new(channel.map_err(failed)?);
-    client = client.max_decoding_message_size(usize::MAX);
     let request = ReadRequest {
         to_row: bytes,
         ..ReadRequest::default()
     };
-    let mut messages = client.read(request).await.map_err(failed)?.into_inner();
+    let mut channel = channel.map_err(failed)?;
+    let messages = stream::read(&mut channel, &request).await;
+    let mut messages = messages.map_err(failed)?;
     let mut moved = 0;
     while let Some(message) = messages.message().await.map_err(failed)? {
-        moved += message.frame.len() as u64;
+        if let Message::Frame(frame) = message {
+            moved += frame.remaining() as u64;
+        }
     }
     Ok(moved)
 }

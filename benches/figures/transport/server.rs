@@ -1,12 +1,11 @@
 //! The other end: frames that are there already, as fast as they are taken.
 
-use std::pin::Pin;
-
 use bytes::Bytes;
 use clap::Args;
 use dpp_client::Error;
 use dpp_proto::{
     listen::{self, Address, Listener},
+    stream::{Message, ReadMethod, Reads, Rope},
     tls,
     v1::{
         DescribeRequest, DescribeResponse, OpenJobRequest, OpenJobResponse, ReadRequest,
@@ -14,7 +13,10 @@ use dpp_proto::{
         worker_server::{Worker, WorkerServer},
     },
 };
-use futures::{Stream, stream};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 use tonic::{Request, Response, Status};
 
@@ -48,7 +50,12 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Error> {
     let listener = Listener::bind_with(&arguments.listen, false, tls, &gate).await;
     let listener = listener.map_err(failed)?;
     listener.announce("frames");
-    let worker = WorkerServer::new(Frames { frame }).max_encoding_message_size(usize::MAX);
+    let frames = Frames { frame };
+    let worker = Reads::new(
+        frames.clone(),
+        WorkerServer::new(frames),
+        MOST_REQUEST_BYTES,
+    );
     let router = listener.server().map_err(failed)?;
     let router = router
         .initial_stream_window_size(WINDOW_BYTES)
@@ -71,31 +78,33 @@ async fn serve_bare(address: &Address, frame: &Bytes) -> Result<(), Error> {
     }
 }
 
+#[derive(Clone)]
 struct Frames {
     frame: Bytes,
 }
 
-type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-#[tonic::async_trait]
-impl Worker for Frames {
-    type DescribeStream = Messages<DescribeResponse>;
-    type ReadStream = Messages<ReadResponse>;
+impl ReadMethod for Frames {
+    type Messages = BoxStream<'static, Result<Message, Status>>;
 
     /// `to_row` bytes.
-    async fn read(
-        &self,
-        request: Request<ReadRequest>,
-    ) -> Result<Response<Self::ReadStream>, Status> {
+    fn read(&self, request: Request<ReadRequest>) -> Result<Self::Messages, Status> {
         let frames = request.get_ref().to_row.div_ceil(self.frame.len() as u64);
         let frame = self.frame.clone();
         let messages = (0..frames).map(move |_| {
-            Ok(ReadResponse {
-                frame: frame.clone(),
-                summary: None,
-            })
+            let frame: Rope = [frame.clone()].into_iter().collect();
+            Ok(Message::Frame(frame))
         });
-        Ok(Response::new(Box::pin(stream::iter(messages))))
+        Ok(stream::iter(messages).boxed())
+    }
+}
+
+#[tonic::async_trait]
+impl Worker for Frames {
+    type DescribeStream = BoxStream<'static, Result<DescribeResponse, Status>>;
+    type ReadStream = BoxStream<'static, Result<ReadResponse, Status>>;
+
+    async fn read(&self, _: Request<ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
+        Err(Status::internal("a read passed by those who answer it"))
     }
 
     async fn describe(
@@ -117,5 +126,6 @@ impl Worker for Frames {
     }
 }
 
+const MOST_REQUEST_BYTES: usize = 1 << 20;
 /// As a worker's.
 const WINDOW_BYTES: u32 = 16 << 20;
