@@ -6,13 +6,17 @@
 #![expect(clippy::print_stderr, reason = "a binary's last words")]
 
 mod autoscale;
+mod flatmap;
 mod flatten;
 mod gaps;
+mod ledger;
 mod machine;
+mod pipeline;
 mod plan;
 mod rebatch;
 mod reorder;
 mod resume;
+mod row_maps;
 mod rows;
 mod s3;
 mod scaling;
@@ -43,8 +47,12 @@ enum Figure {
     Rows(rows::Arguments),
     /// How well the number of workers follows demand, simulated
     Autoscale(autoscale::Arguments),
+    /// Decoded rows as columns against maps that are rebuilt of them, one a row
+    Flatmap(flatmap::Arguments),
     /// Map layout against flattened columns, and pyarrow on the map
     Flatten(flatten::Arguments),
+    /// What layout, coalescing, order, columns, rebatching and own decoding are worth, one added to the other
+    Ledger(ledger::Arguments),
     /// Transform and pack with the optimiser on and off
     Plan(plan::Arguments),
     /// Features in the order of usage against stored order, through a slow store
@@ -74,7 +82,9 @@ async fn main() -> ExitCode {
     let measured = match Command::parse().figure {
         Figure::Rows(arguments) => rows::measure(arguments).await,
         Figure::Autoscale(arguments) => autoscale::measure(&arguments),
+        Figure::Flatmap(arguments) => flatmap::measure(arguments).await,
         Figure::Flatten(arguments) => flatten::measure(arguments).await,
+        Figure::Ledger(arguments) => ledger::measure(arguments).await,
         Figure::Plan(arguments) => plan::measure(&arguments),
         Figure::Reorder(arguments) => reorder::measure(arguments).await,
         Figure::Rebatch(arguments) => rebatch::measure(arguments).await,
@@ -111,7 +121,9 @@ Examples:
   figures autoscale --scenario steps
   figures rows --table /data/clicks --plan plan.json --batch-size 8192
   figures rows --table s3://ads/clicks --plan plan.json --service fleet://127.0.0.1:7400 --epochs 5
+  figures flatmap --dense 600 --sparse 300
   figures flatten --python .venv/bin/python
+  figures ledger --json
   figures plan --cut last
   figures reorder --json
   figures resume --table /data/clicks --plan plan.json --lanes 1,8,64

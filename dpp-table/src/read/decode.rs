@@ -83,8 +83,7 @@ impl FetchedPiece {
     }
 
     /// As [`FetchedPiece::decode`], by the Parquet crate alone: what our own decoding is compared with.
-    #[cfg(test)]
-    pub(crate) fn decode_by_crate(self) -> Result<PieceBatches, Error> {
+    pub fn decode_by_crate(self) -> Result<PieceBatches, Error> {
         self.decode_columns(Vec::new())
     }
 
