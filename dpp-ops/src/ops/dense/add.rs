@@ -36,70 +36,22 @@ impl Arithmetic for Add {
 
 #[cfg(test)]
 mod tests {
-    use proptest::option;
-
-    use crate::ops::testing::*;
+    use crate::ops::{
+        dense::arithmetic::testing::{as_naive, check_kinds, two_sides},
+        testing::*,
+    };
 
     #[test]
     fn ints_stay_exact_beside_whole_numbers() {
-        let column = int(&[Some(i64::MAX), None]);
-        let found = apply("add", &[("value", 1.into())], &column).unwrap();
-        assert_eq!(
-            found.int().unwrap().iter().collect::<Vec<_>>(),
-            [Some(i64::MIN), None]
-        );
-        let whole = dense(&[Some(3.0)]);
-        let found = apply("add", &[("value", 0.5.into())], &whole).unwrap();
-        assert_eq!(dense_bits(&found), dense_bits(&dense(&[Some(3.5)])));
-    }
-
-    #[test]
-    fn a_value_is_a_number() {
-        assert_eq!(
-            refusal("add", &[("value", "x".into())]),
-            "op add, parameter `value`: a number is needed, text is given"
-        );
+        check_kinds("add", (i64::MAX, i64::MIN), 3.5);
     }
 
     #[test]
     fn equals_row_by_row() {
-        let cases = (
-            rows((
-                option::weighted(0.8, any_f32()),
-                option::weighted(0.8, any_f32()),
-            )),
-            rows((
-                option::weighted(0.8, any_i64()),
-                option::weighted(0.8, any_i64()),
-            )),
-            -5f32..5.0,
+        check_rows(
+            "add",
+            two_sides(),
+            as_naive("add", |x, y| x + y, Some(i64::wrapping_add), false),
         );
-        check_rows("add", cases, |(rows, ints, number)| {
-            let (first, second): (Vec<_>, Vec<_>) = rows.iter().copied().unzip();
-            let found = apply_to("add", &[], &[&dense(&first), &sliced_dense(&second)]).unwrap();
-            let expected: Vec<_> = rows
-                .iter()
-                .map(|(x, y)| x.zip(*y).map(|(x, y)| x + y))
-                .map(|row| {
-                    row.map(|it| {
-                        if it.is_nan() {
-                            f32::NAN.to_bits()
-                        } else {
-                            it.to_bits()
-                        }
-                    })
-                })
-                .collect();
-            assert_eq!(dense_bits(&found), expected);
-            let value = ("value", f64::from(number).into());
-            check_dense("add", &[value], &first, |x| x + number);
-            let (first, second): (Vec<_>, Vec<_>) = ints.iter().copied().unzip();
-            let found = apply_to("add", &[], &[&int(&first), &int(&second)]).unwrap();
-            let expected: Vec<_> = ints
-                .iter()
-                .map(|(x, y)| x.zip(*y).map(|(x, y)| x.wrapping_add(y)))
-                .collect();
-            assert_eq!(found.int().unwrap().iter().collect::<Vec<_>>(), expected);
-        });
     }
 }

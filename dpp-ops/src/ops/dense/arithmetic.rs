@@ -149,3 +149,78 @@ impl Other {
         })
     }
 }
+
+#[cfg(test)]
+pub(super) mod testing {
+    use proptest::{option, prelude::*};
+
+    use crate::ops::testing::*;
+
+    type Pairs<T> = Vec<(Option<T>, Option<T>)>;
+
+    /// Pairs of numbers, pairs of ints, and a number.
+    pub(in super::super) fn two_sides() -> impl Strategy<Value = (Pairs<f32>, Pairs<i64>, f32)> {
+        let maybe = |often| {
+            (
+                option::weighted(often, any_f32()),
+                option::weighted(often, any_f32()),
+            )
+        };
+        let ints = |often| {
+            (
+                option::weighted(often, any_i64()),
+                option::weighted(often, any_i64()),
+            )
+        };
+        (rows(maybe(0.8)), rows(ints(0.8)), -5f32..5.0)
+    }
+
+    /// Holds an op against its functions, row by row: two columns, a column and a number, and the reverse if it has that.
+    pub(in super::super) fn as_naive(
+        op: &'static str,
+        dense_of: fn(f32, f32) -> f32,
+        whole_of: Option<fn(i64, i64) -> i64>,
+        reverses: bool,
+    ) -> impl Fn((Pairs<f32>, Pairs<i64>, f32)) {
+        move |(rows, ints, number)| {
+            let (first, second): (Vec<_>, Vec<_>) = rows.iter().copied().unzip();
+            let found = apply_to(op, &[], &[&dense(&first), &sliced_dense(&second)]).unwrap();
+            let expected = rows.iter().map(|(x, y)| {
+                let result = dense_of((*x)?, (*y)?);
+                Some(if result.is_nan() { f32::NAN } else { result }.to_bits())
+            });
+            assert_eq!(dense_bits(&found), expected.collect::<Vec<_>>());
+            let number_is = || ("value", f64::from(number).into());
+            check_dense(op, &[number_is()], &first, |x| dense_of(x, number));
+            if reverses {
+                let reversed = [number_is(), ("reversed", true.into())];
+                check_dense(op, &reversed, &first, |x| dense_of(number, x));
+            }
+            if let Some(whole_of) = whole_of {
+                let (first, second): (Vec<_>, Vec<_>) = ints.iter().copied().unzip();
+                let found = apply_to(op, &[], &[&int(&first), &int(&second)]).unwrap();
+                let expected = ints.iter().map(|(x, y)| Some(whole_of((*x)?, (*y)?)));
+                let found: Vec<_> = found.int().unwrap().iter().collect();
+                assert_eq!(found, expected.collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// Holds an op that is exact on ints against one result: of an int and 1, null beside; and of 3.0 and 0.5.
+    pub(in super::super) fn check_kinds(
+        op: &'static str,
+        (x, and_one): (i64, i64),
+        three_and_half: f32,
+    ) {
+        let found = apply(op, &[("value", 1.into())], &int(&[Some(x), None])).unwrap();
+        let found: Vec<_> = found.int().unwrap().iter().collect();
+        assert_eq!(found, [Some(and_one), None]);
+        let found = apply(op, &[("value", 0.5.into())], &dense(&[Some(3.0)])).unwrap();
+        let expected = dense_bits(&dense(&[Some(three_and_half)]));
+        assert_eq!(dense_bits(&found), expected);
+        assert_eq!(
+            refusal(op, &[("value", "x".into())]),
+            format!("op {op}, parameter `value`: a number is needed, text is given")
+        );
+    }
+}

@@ -35,9 +35,10 @@ impl Arithmetic for Divide {
 
 #[cfg(test)]
 mod tests {
-    use proptest::option;
-
-    use crate::ops::testing::*;
+    use crate::ops::{
+        dense::arithmetic::testing::{as_naive, two_sides},
+        testing::*,
+    };
 
     #[test]
     fn zero_divides_to_infinity_and_nan() {
@@ -61,37 +62,10 @@ mod tests {
 
     #[test]
     fn equals_row_by_row() {
-        let cases = (
-            rows((
-                option::weighted(0.8, any_f32()),
-                option::weighted(0.8, any_f32()),
-            )),
-            -5f32..5.0,
+        check_rows(
+            "divide",
+            two_sides(),
+            as_naive("divide", |x, y| x / y, None, true),
         );
-        check_rows("divide", cases, |(rows, number)| {
-            let (first, second): (Vec<_>, Vec<_>) = rows.iter().copied().unzip();
-            let found = apply_to("divide", &[], &[&dense(&first), &sliced_dense(&second)]).unwrap();
-            let expected: Vec<_> = rows
-                .iter()
-                .map(|(x, y)| x.zip(*y).map(|(x, y)| x / y))
-                .map(|row| {
-                    row.map(|it| {
-                        if it.is_nan() {
-                            f32::NAN.to_bits()
-                        } else {
-                            it.to_bits()
-                        }
-                    })
-                })
-                .collect();
-            assert_eq!(dense_bits(&found), expected);
-            let value = ("value", f64::from(number).into());
-            check_dense("divide", &[value], &first, |x| x / number);
-            let reversed = [
-                ("value", f64::from(number).into()),
-                ("reversed", true.into()),
-            ];
-            check_dense("divide", &reversed, &first, |x| number / x);
-        });
     }
 }

@@ -36,29 +36,14 @@ impl Arithmetic for Subtract {
 
 #[cfg(test)]
 mod tests {
-    use proptest::option;
-
-    use crate::ops::testing::*;
+    use crate::ops::{
+        dense::arithmetic::testing::{as_naive, check_kinds, two_sides},
+        testing::*,
+    };
 
     #[test]
     fn ints_stay_exact_beside_whole_numbers() {
-        let column = int(&[Some(1_700_000_001), None]);
-        let found = apply("subtract", &[("value", 1.into())], &column).unwrap();
-        assert_eq!(
-            found.int().unwrap().iter().collect::<Vec<_>>(),
-            [Some(1_700_000_000), None]
-        );
-        let whole = dense(&[Some(3.0)]);
-        let found = apply("subtract", &[("value", 0.5.into())], &whole).unwrap();
-        assert_eq!(dense_bits(&found), dense_bits(&dense(&[Some(2.5)])));
-    }
-
-    #[test]
-    fn a_value_is_a_number() {
-        assert_eq!(
-            refusal("subtract", &[("value", "x".into())]),
-            "op subtract, parameter `value`: a number is needed, text is given"
-        );
+        check_kinds("subtract", (1_700_000_001, 1_700_000_000), 2.5);
     }
 
     #[test]
@@ -75,49 +60,10 @@ mod tests {
 
     #[test]
     fn equals_row_by_row() {
-        let cases = (
-            rows((
-                option::weighted(0.8, any_f32()),
-                option::weighted(0.8, any_f32()),
-            )),
-            rows((
-                option::weighted(0.8, any_i64()),
-                option::weighted(0.8, any_i64()),
-            )),
-            -5f32..5.0,
+        check_rows(
+            "subtract",
+            two_sides(),
+            as_naive("subtract", |x, y| x - y, Some(i64::wrapping_sub), true),
         );
-        check_rows("subtract", cases, |(rows, ints, number)| {
-            let (first, second): (Vec<_>, Vec<_>) = rows.iter().copied().unzip();
-            let found =
-                apply_to("subtract", &[], &[&dense(&first), &sliced_dense(&second)]).unwrap();
-            let expected: Vec<_> = rows
-                .iter()
-                .map(|(x, y)| x.zip(*y).map(|(x, y)| x - y))
-                .map(|row| {
-                    row.map(|it| {
-                        if it.is_nan() {
-                            f32::NAN.to_bits()
-                        } else {
-                            it.to_bits()
-                        }
-                    })
-                })
-                .collect();
-            assert_eq!(dense_bits(&found), expected);
-            let value = ("value", f64::from(number).into());
-            check_dense("subtract", &[value], &first, |x| x - number);
-            let reversed = [
-                ("value", f64::from(number).into()),
-                ("reversed", true.into()),
-            ];
-            check_dense("subtract", &reversed, &first, |x| number - x);
-            let (first, second): (Vec<_>, Vec<_>) = ints.iter().copied().unzip();
-            let found = apply_to("subtract", &[], &[&int(&first), &int(&second)]).unwrap();
-            let expected: Vec<_> = ints
-                .iter()
-                .map(|(x, y)| x.zip(*y).map(|(x, y)| x.wrapping_sub(y)))
-                .collect();
-            assert_eq!(found.int().unwrap().iter().collect::<Vec<_>>(), expected);
-        });
     }
 }
