@@ -85,7 +85,7 @@ async fn main() -> ExitCode {
         Figure::Flatmap(arguments) => flatmap::measure(arguments).await,
         Figure::Flatten(arguments) => flatten::measure(arguments).await,
         Figure::Ledger(arguments) => ledger::measure(arguments).await,
-        Figure::Plan(arguments) => plan::measure(&arguments),
+        Figure::Plan(arguments) => plan::measure(arguments).await,
         Figure::Reorder(arguments) => reorder::measure(arguments).await,
         Figure::Rebatch(arguments) => rebatch::measure(arguments).await,
         Figure::RebatchWorker(arguments) => rebatch::serve(arguments).await,
