@@ -1,11 +1,13 @@
-//! `dpp plan`: whether a plan fits a table, and what it says.
+//! `dpp plan`: whether a plan fits a table, what it says, and what it costs.
+
+mod costs;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use dpp_ops::{Plan, Program, fit::references, plan::Group};
 use dpp_proto::process::{LogFormat, start_log};
-use dpp_table::Table;
+use dpp_table::{Description, Table};
 use dpp_worker::{Registry, engine::load_artefact};
 use serde::Serialize;
 
@@ -21,7 +23,7 @@ use crate::{
 pub(crate) enum Task {
     /// Hold a plan against a table: features, kinds, parameters, names of outputs
     Check(CheckArguments),
-    /// Show a plan as a tree; for a table, with patterns expanded, kinds, and how it runs
+    /// Show a plan as a tree; for a table, with patterns expanded, kinds, how it runs, and what its ops cost on some rows
     Explain(ExplainArguments),
 }
 
@@ -58,6 +60,10 @@ pub(crate) struct ExplainArguments {
     #[arg(long, value_name = "URL", env = "DPP_TABLE")]
     table: Option<String>,
 
+    /// Run it on so many of the table's first rows, and show what each op costs
+    #[arg(long, value_name = "ROWS", requires = "table", value_parser = clap::value_parser!(u64).range(1..))]
+    run: Option<u64>,
+
     #[command(flatten)]
     storage: StorageArguments,
 
@@ -89,13 +95,13 @@ struct Report<'a> {
 fn check(arguments: &CheckArguments) -> Result<(), Error> {
     let plan = read_plan(&arguments.plan)?;
     let (storage, keys) = (&arguments.storage, &arguments.keys);
-    let (bound, program) =
-        crate::runtime()?.block_on(bound(&plan, &arguments.table, storage, keys))?;
-    let features = program.features().iter();
-    let outputs = Group::ALL.map(|group| (group.name(), bound.outputs(group).len()));
+    let bound = Bound::new(&plan, &arguments.table, storage, keys);
+    let bound = crate::runtime()?.block_on(bound)?;
+    let features = bound.program.features().iter();
+    let outputs = Group::ALL.map(|group| (group.name(), bound.plan.outputs(group).len()));
     let outputs = outputs.into_iter().filter(|(_, outputs)| *outputs > 0);
     let report = Report {
-        hash: bound.hash(),
+        hash: bound.plan.hash(),
         features: features.map(|feature| feature.name.as_str()).collect(),
         outputs: outputs.collect(),
     };
@@ -121,28 +127,50 @@ fn explain(arguments: &ExplainArguments) -> Result<(), Error> {
     let Some(url) = &arguments.table else {
         return output::text(&plan.explain());
     };
-    let bound = bound(&plan, url, &arguments.storage, &arguments.keys);
-    let (plan, program) = crate::runtime()?.block_on(bound)?;
-    output::text(&format!("{}\n{}", plan.explain(), program.explain()))
+    crate::runtime()?.block_on(async {
+        let job = Bound::new(&plan, url, &arguments.storage, &arguments.keys).await?;
+        let mut text = format!("{}\n{}", job.plan.explain(), job.program.explain());
+        if let Some(rows) = arguments.run {
+            text = format!("{text}\n{}", costs::measured(&plan, &job, rows).await?);
+        }
+        output::text(&text)
+    })
 }
 
-/// The plan bound to the table, with the program that a worker would run.
-async fn bound(
-    plan: &Plan,
-    url: &str,
-    storage: &StorageArguments,
-    keys: &KeyArguments,
-) -> Result<(Plan, Program), Error> {
-    let source = storage.source(url);
-    let table = Table::open_with(&source, keys.options()?)?;
-    let bound = plan.bind(&table.describe().await?.schema)?;
-    let mut registry = Registry::standard();
-    for reference in references(&bound) {
-        let loaded = load_artefact(&reference, &source.storage).await?;
-        registry = registry.with_fitted(&reference.digest, loaded.into());
+/// A plan bound to a table, with the program that a worker would run.
+struct Bound {
+    table: Table,
+    description: Description,
+    registry: Registry,
+    plan: Plan,
+    program: Program,
+}
+
+impl Bound {
+    async fn new(
+        plan: &Plan,
+        url: &str,
+        storage: &StorageArguments,
+        keys: &KeyArguments,
+    ) -> Result<Bound, Error> {
+        let source = storage.source(url);
+        let table = Table::open_with(&source, keys.options()?)?;
+        let description = table.describe().await?;
+        let plan = plan.bind(&description.schema)?;
+        let mut registry = Registry::standard();
+        for reference in references(&plan) {
+            let loaded = load_artefact(&reference, &source.storage).await?;
+            registry = registry.with_fitted(&reference.digest, loaded.into());
+        }
+        let program = Program::compile_with(&plan, &registry)?;
+        Ok(Bound {
+            table,
+            description,
+            registry,
+            plan,
+            program,
+        })
     }
-    let program = Program::compile_with(&bound, &registry)?;
-    Ok((bound, program))
 }
 
 const EXAMPLES: &str = "\
@@ -151,4 +179,5 @@ What does not fit is said with its output, op, parameter or feature, and the exi
 Examples:
   dpp plan check plan.json --table s3://ads/clicks
   dpp plan explain plan.json
-  dpp plan explain plan.json --table /tmp/clicks";
+  dpp plan explain plan.json --table /tmp/clicks
+  dpp plan explain plan.json --table /tmp/clicks --run 65536";

@@ -244,6 +244,12 @@ fn plans_are_checked_and_explained() {
         "{bound}"
     );
     assert!(bound.contains("straight into their tensors"), "{bound}");
+    let run = format!("plan explain {plan} --table {} --run 100", table.display());
+    let run = text(&dpp(&run).stdout);
+    let said = ["on 100 rows", "log1p", "(packing)", "optimised"];
+    assert!(said.iter().all(|part| run.contains(part)), "{run}");
+    let no_table = dpp(&format!("plan explain {plan} --run 100"));
+    assert_eq!(no_table.status.code(), Some(2));
     fs::write(&job.plan, PLAN.replace("log1p", "log2p")).unwrap();
     let refused = dpp(&format!("plan check {plan} --table {}", table.display()));
     assert_eq!(refused.status.code(), Some(2));

@@ -212,11 +212,7 @@ async fn bare(address: &str, bytes: u64) -> Result<u64, Error> {
 /// Takes frames as a trainer's process does, and drops them.
 async fn frames(caller: &Caller, address: &str, bytes: u64) -> Result<u64, Error> {
     let address: Address = address.parse().map_err(failed)?;
-    let channel = caller.connect(&address, |endpoint| {
-        endpoint
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size((1 << 31) - 1)
-    });
+    let channel = caller.connect(&address, stream::tuned);
     let request = ReadRequest {
         to_row: bytes,
         ..ReadRequest::default()
@@ -274,6 +270,3 @@ impl Figure {
         )
     }
 }
-
-/// As a trainer's connections have it.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;

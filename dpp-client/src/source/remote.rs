@@ -7,6 +7,7 @@ use dpp_batch::Layout;
 use dpp_proto::{
     access::{Channel, Files},
     fault::message_with_causes,
+    stream::STREAM_WINDOW_BYTES,
     v1::{self, worker_client::WorkerClient},
 };
 use futures::{FutureExt as _, future::BoxFuture};
@@ -16,7 +17,7 @@ use tonic::{Status, Streaming};
 use super::{
     Credits, Description, Events, OpenJob, Reports, Source, failover,
     patience::{Patience, is_worth_another, refused},
-    workers::{STREAM_WINDOW_BYTES, WorkerSettings, Workers},
+    workers::{WorkerSettings, Workers},
 };
 use crate::Error;
 
@@ -122,6 +123,7 @@ impl Source for Remote {
     }
 
     fn window_bytes(&self) -> u64 {
+        // what a read may have on the wire before it is admitted
         STREAM_WINDOW_BYTES.into()
     }
 

@@ -13,6 +13,7 @@ use std::{
 use dpp_proto::{
     access::{Caller, Channel},
     listen::Address,
+    stream,
     v1::{
         ListWorkersRequest, ListWorkersResponse, StatsRequest, fleet_client::FleetClient,
         worker_client::WorkerClient,
@@ -340,13 +341,10 @@ impl Drop for Chosen {
 
 /// A connection to a worker.
 fn tuned(endpoint: Endpoint) -> Endpoint {
-    endpoint
+    stream::tuned(endpoint)
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_frame_size(STREAM_WINDOW_BYTES)
 }
 
 /// Lifts the suspicion from a worker when it answers, as long as somebody knows workers.
@@ -448,11 +446,6 @@ fn replace(known: &Known, addresses: Vec<String>) {
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const KEEPALIVE: Duration = Duration::from_secs(10);
-/// What a read may have on the wire before it is admitted: enough for 10 Gbit/s at a millisecond.
-pub(super) const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-/// Streams bound themselves. A bound over all of them would let reads that nobody takes from yet, which fill it,
-/// hold up for ever the one that everybody waits for.
-const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 const REFRESH: Duration = Duration::from_secs(1);
 /// A local worker that died is replaced within this time.
 const SOON: Duration = Duration::from_millis(250);

@@ -206,8 +206,12 @@ impl Plan {
     }
 
     /// As [`bind`](Plan::bind), but equal expressions stay apart. What merging them saves is measured against it.
-    pub(crate) fn bind_as_written(&self, schema: &v1::Schema) -> Result<Plan, Error> {
-        bind::bind(self, schema, Registry::of_this_crate(), Equal::Kept)
+    pub(crate) fn bind_as_written(
+        &self,
+        schema: &v1::Schema,
+        registry: &Registry,
+    ) -> Result<Plan, Error> {
+        bind::bind(self, schema, registry, Equal::Kept)
     }
 
     /// Checks what every plan must hold: the outside builds plans only through here.

@@ -105,7 +105,8 @@ fn compile_node(
             let kinds: Vec<Kind> = inputs.iter().map(|&input| steps[input].kind).collect();
             let kind = op.output_kind(&kinds).expect("binding checked the kinds");
             let inputs = inputs.clone();
-            Ok((Source::Op { op, inputs }, kind))
+            let name = name.clone();
+            Ok((Source::Op { name, op, inputs }, kind))
         }
     }
 }

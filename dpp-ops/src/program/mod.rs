@@ -1,9 +1,11 @@
 //! A bound plan made ready to run: one base batch of columns in, one batch of tensors out.
 //!
-//! `compile` makes steps of the plan's nodes, `optimise` rearranges them for speed, some of them into a `chain`.
+//! `compile` makes steps of the plan's nodes, `optimise` rearranges them for speed, some of them into a `chain`; `cost` says what
+//! they take.
 
 pub(crate) mod chain;
 mod compile;
+mod cost;
 mod explain;
 mod optimise;
 
@@ -14,7 +16,10 @@ use dpp_batch::{Batch, Layout};
 use dpp_proto::v1;
 
 use self::chain::Through;
-pub use self::chain::{Maps, ValueMap};
+pub use self::{
+    chain::{Maps, ValueMap},
+    cost::{OpCost, PACKING},
+};
 use crate::{
     Column, Error, Kind, Plan, Registry,
     condition::RowFilter,
@@ -48,6 +53,7 @@ enum Source {
     Feature(usize),
     RowId,
     Op {
+        name: String,
         op: SharedOp,
         inputs: Vec<usize>,
     },
@@ -75,6 +81,29 @@ struct Rows<'a> {
     row_ids: &'a [i64],
     epoch: i64,
     is_mapped: &'a [bool],
+}
+
+impl<'a> Rows<'a> {
+    fn new(
+        batch: &'a RecordBatch,
+        row_ids: &'a [i64],
+        epoch: u64,
+        is_mapped: &'a [bool],
+    ) -> Result<Rows<'a>, Error> {
+        let rows = batch.num_rows();
+        if row_ids.len() != rows || i32::try_from(rows).is_err() {
+            return Err(Error::WrongRows {
+                rows,
+                row_ids: row_ids.len(),
+            });
+        }
+        Ok(Rows {
+            batch,
+            row_ids,
+            epoch: epoch.cast_signed(),
+            is_mapped,
+        })
+    }
 }
 
 impl Source {
@@ -113,10 +142,17 @@ impl Program {
     ///
     /// Fails on whatever binding fails on.
     pub fn as_written(plan: &Plan, schema: &v1::Schema) -> Result<Program, Error> {
-        let plan = plan.bind_as_written(schema)?;
-        compile::compile(&plan, Registry::of_this_crate(), |steps, outputs| {
-            (steps, outputs)
-        })
+        Program::as_written_with(plan, schema, Registry::of_this_crate())
+    }
+
+    /// As [`as_written`](Program::as_written), with the ops of `registry`.
+    pub fn as_written_with(
+        plan: &Plan,
+        schema: &v1::Schema,
+        registry: &Registry,
+    ) -> Result<Program, Error> {
+        let plan = plan.bind_as_written(schema, registry)?;
+        compile::compile(&plan, registry, |steps, outputs| (steps, outputs))
     }
 
     /// The features to read, with their kinds: the columns [`run`](Program::run) expects, in this order.
@@ -183,35 +219,38 @@ impl Program {
         epoch: u64,
         is_mapped: &[bool],
     ) -> Result<Batch, Error> {
-        let rows = batch.num_rows();
-        if row_ids.len() != rows || i32::try_from(rows).is_err() {
-            return Err(Error::WrongRows {
-                rows,
-                row_ids: row_ids.len(),
-            });
-        }
-        let given = Rows {
-            batch,
-            row_ids,
-            epoch: epoch.cast_signed(),
-            is_mapped,
-        };
+        let given = Rows::new(batch, row_ids, epoch, is_mapped)?;
+        let columns = self.compute(&given, &mut |_, _| {})?;
+        self.packed(&columns, &given)
+    }
+
+    /// The results of all steps but those that nothing after them needs; `done` is told of each.
+    fn compute(
+        &self,
+        given: &Rows<'_>,
+        done: &mut dyn FnMut(&Step, &Column),
+    ) -> Result<Vec<Option<Column>>, Error> {
         let mut columns: Vec<Option<Column>> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            let column = self.evaluate(step, &columns, &given)?;
+            let column = self.evaluate(step, &columns, given)?;
+            done(step, &column);
             columns.push(Some(column));
             for &place in &step.release {
                 columns[place] = None;
             }
         }
+        Ok(columns)
+    }
+
+    fn packed(&self, columns: &[Option<Column>], given: &Rows<'_>) -> Result<Batch, Error> {
         let outputs = self.outputs.each_ref().map(|outputs| {
             let outputs = outputs.iter().map(|output| Packed {
-                column: held(&columns, output.place),
-                through: (output.through.as_ref()).map(|through| through.chain(is_mapped)),
+                column: held(columns, output.place),
+                through: (output.through.as_ref()).map(|through| through.chain(given.is_mapped)),
             });
             outputs.collect()
         });
-        pack(&self.layout, rows, outputs, self.missing)
+        pack(&self.layout, given.batch.num_rows(), outputs, self.missing)
     }
 
     fn evaluate(
@@ -228,7 +267,7 @@ impl Program {
                 let chain = through.chain(rows.is_mapped);
                 chain.evaluate(held(columns, *input))
             }
-            Source::Op { op, inputs } => {
+            Source::Op { op, inputs, .. } => {
                 let inputs: Vec<&Column> = inputs.iter().map(|&it| held(columns, it)).collect();
                 let given = op.given().iter().map(|given| match given {
                     Given::RowId => row_ids(),

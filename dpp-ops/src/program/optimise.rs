@@ -36,7 +36,7 @@ fn uses(steps: &[Step], outputs: &Outputs) -> Vec<usize> {
 
 /// The step's work in place on its only input, if that is all it does there.
 fn work(steps: &[Step], place: usize) -> Option<(InPlace<'_>, usize)> {
-    let Source::Op { op, inputs } = &steps[place].source else {
+    let Source::Op { op, inputs, .. } = &steps[place].source else {
         return None;
     };
     let &[input] = inputs.as_slice() else {

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's failure is a panic")]
 
 mod columns;
+mod cost;
 mod every_op;
 mod optimiser;
 

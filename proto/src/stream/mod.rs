@@ -17,7 +17,7 @@ mod send;
 mod tests;
 
 pub use self::{
-    receive::{Messages, read},
+    receive::{Messages, STREAM_WINDOW_BYTES, read, tuned},
     rope::Rope,
     send::{ReadMethod, Reads},
 };
