@@ -25,7 +25,7 @@ pub(super) async fn measured(plan: &Plan, bound: &Bound, rows: u64) -> Result<St
     let (Some(batch), Some(optimised_batch)) = batches else {
         return Ok("the table has no rows to run it on".to_owned());
     };
-    let row_ids: Vec<i64> = (0..batch.num_rows() as i64).collect();
+    let row_ids: Vec<i64> = (0..).take(batch.num_rows()).collect();
     let mut costs = Vec::new();
     for _ in 0..ROUNDS {
         // the first one is for the caches
