@@ -34,7 +34,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET, KEY, SECRET = "bucket", "bench-key", "bench-secret"
 BATCH_ROWS = 1_024
-FILE_ROWS = 4_096
+FILE_ROWS = 2_048
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--s3", type=Path, default=ROOT / "build/tools/bin/s3s-fs", help="the S3 server's program")
     parser.add_argument("--dense", type=int, default=6_000)
     parser.add_argument("--sparse", type=int, default=4_000)
-    parser.add_argument("--rows", type=int, default=8_192)
+    parser.add_argument("--rows", type=int, default=4_096)
     parser.add_argument("--share", type=float, default=0.05, help="of the columns, which is read")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--readers", nargs="+", choices=READERS, default=list(READERS))
@@ -288,10 +288,6 @@ def report(lines: dict[str, list[dict]], asked: argparse.Namespace) -> None:
         print(
             f"  {reader:12}{line['rows_per_cpu_second']:52,.0f}{line['cpu_seconds']:14.2f}{line['first_batch_seconds']:12.3f} s"
         )
-    if {"dpp TCP", "dpp TLS"} <= medians.keys():
-        seconds = medians["dpp TLS"]["cpu_seconds"] - medians["dpp TCP"]["cpu_seconds"]
-        gigabytes = medians["dpp TLS"]["tensor_bytes"] / 1e9
-        print(f"TLS adds {seconds / gigabytes:.2f} CPU-seconds to a gigabyte of tensors")
 
 
 if __name__ == "__main__":
