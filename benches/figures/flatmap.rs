@@ -15,6 +15,7 @@ use crate::{
     failed,
     machine::Machine,
     pipeline::{Pipeline, Way},
+    tables,
 };
 
 /// What is measured.
@@ -137,14 +138,10 @@ fn synth(arguments: &Arguments, folder: &Path) -> Result<(), Error> {
         seed,
         ..
     } = arguments;
-    let line = format!(
-        "dpp table synth {} --preset w2 --files 1 --rows {rows} --dense {dense} --sparse {sparse} --seed {seed} --json",
-        folder.display()
+    let options = format!(
+        "--preset w2 --files 1 --rows {rows} --dense {dense} --sparse {sparse} --seed {seed}"
     );
-    match dpp_cli::main(line.split_whitespace().map(Into::into).collect()) {
-        0 => Ok(()),
-        status => Err(failed(format!("{line}: exit status {status}"))),
-    }
+    tables::synth(folder, &options)
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

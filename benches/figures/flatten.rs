@@ -26,6 +26,7 @@ use crate::{
     machine::{Machine, cpu_time},
     rows::drain,
     s3::Server,
+    tables::{self, local},
 };
 
 /// What is measured.
@@ -270,13 +271,6 @@ fn table(server: &Server, layout: &str) -> v1::TableSource {
     }
 }
 
-fn local(folder: &Path) -> v1::TableSource {
-    v1::TableSource {
-        url: folder.display().to_string(),
-        ..Default::default()
-    }
-}
-
 /// One epoch of our loader, after it was opened.
 async fn ours(server: &Server, layout: &str, plan: v1::Plan, rows: u64) -> Result<Side, Error> {
     let table = table(server, layout);
@@ -339,17 +333,12 @@ fn median(mut sides: Vec<Side>) -> Side {
 
 /// Writes a table by `dpp table synth`.
 fn synth(arguments: &Arguments, destination: &Path, layout: &str) -> Result<(), Error> {
-    let destination = destination.display();
     let (rows, dense, sparse) = (arguments.rows, arguments.dense, arguments.sparse);
-    let line = format!(
-        "dpp table synth {destination} --preset w2 --files 2 --rows {rows} --dense {dense} --sparse {sparse} \
-         --layout {layout} --row-group-rows {} --seed {} --json",
+    let options = format!(
+        "--preset w2 --files 2 --rows {rows} --dense {dense} --sparse {sparse} --layout {layout} --row-group-rows {} --seed {}",
         arguments.row_group_rows, arguments.seed
     );
-    match dpp_cli::main(line.split_whitespace().map(Into::into).collect()) {
-        0 => Ok(()),
-        status => Err(failed(format!("{line}: exit status {status}"))),
-    }
+    tables::synth(destination, &options)
 }
 
 /// Stored bytes of the chosen features, and of all of them.

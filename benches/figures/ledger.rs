@@ -7,17 +7,12 @@
 //! The plan is one that the order was not learned from. CPU is this process's, one thread's and the client's of the store; the
 //! server's is not counted. Every step makes the same batches, held against each other by fingerprint.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use dpp_client::Error;
-use dpp_proto::v1;
-use dpp_table::{
-    CoalesceSettings, RewriteSettings, Table, TableOptions, WriteSettings, order_by_usage, rewrite,
-};
+use dpp_proto::v1::TableSource;
+use dpp_table::{CoalesceSettings, TableOptions, order_by_usage};
 use serde::Serialize;
 
 use crate::{
@@ -26,7 +21,7 @@ use crate::{
     machine::Machine,
     pipeline::{Pass, Pipeline, Way},
     s3::Server,
-    usage,
+    tables, usage,
 };
 
 /// What is measured.
@@ -124,7 +119,7 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
     for step in &steps {
         let mut options = TableOptions::default();
         options.coalesce = (!step.coalesced).then_some(NOT_AT_ALL);
-        let source = v1::TableSource {
+        let source = TableSource {
             url: format!("s3://bucket/{}", step.table),
             storage: server.options(),
             ..Default::default()
@@ -205,42 +200,21 @@ async fn write_tables(
     by_usage: Vec<String>,
 ) -> Result<(), Error> {
     let map = folder.join("map");
-    let line = format!(
-        "dpp table synth {} --preset w2 --files 1 --rows {} --dense {} --sparse {} --layout map --row-group-rows {} \
-         --seed {} --json",
-        map.display(),
-        arguments.rows,
-        arguments.dense,
-        arguments.sparse,
-        arguments.rows,
-        arguments.seed
+    let Arguments {
+        rows,
+        dense,
+        sparse,
+        seed,
+        ..
+    } = arguments;
+    let options = format!(
+        "--preset w2 --files 1 --rows {rows} --dense {dense} --sparse {sparse} --layout map --row-group-rows {rows} --seed {seed}"
     );
-    match dpp_cli::main(line.split_whitespace().map(Into::into).collect()) {
-        0 => {}
-        status => return Err(failed(format!("{line}: exit status {status}"))),
-    }
+    tables::synth(&map, &options)?;
     for (name, order) in [("flat", Vec::new()), ("by_usage", by_usage)] {
-        let settings = RewriteSettings {
-            order,
-            write: WriteSettings {
-                memory_bytes: WRITE_MEMORY_BYTES,
-                ..WriteSettings::default()
-            },
-            ..RewriteSettings::default()
-        };
-        let source = Table::open(&local(&map)).map_err(failed)?;
-        let destination = local(&folder.join(name));
-        let written = rewrite(&source, &destination, &settings, Arc::new(|_| ()));
-        written.await.map_err(failed)?;
+        tables::flattened(&map, &folder.join(name), order).await?;
     }
     Ok(())
-}
-
-fn local(folder: &Path) -> v1::TableSource {
-    v1::TableSource {
-        url: folder.display().to_string(),
-        ..Default::default()
-    }
 }
 
 impl Figure {
@@ -308,5 +282,3 @@ const NOT_AT_ALL: CoalesceSettings = CoalesceSettings {
     max_gap_bytes: 0,
     ..CoalesceSettings::OBJECT_STORE
 };
-/// Enough for row groups as large as the rewriter makes them by itself.
-const WRITE_MEMORY_BYTES: u64 = 4 << 30;

@@ -23,6 +23,7 @@ mod scaling;
 mod serve;
 mod sharing;
 mod slow_store;
+mod tables;
 mod transport;
 mod usage;
 mod wide;

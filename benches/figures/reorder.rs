@@ -16,10 +16,7 @@ use arrow::datatypes::{DataType, Field};
 use clap::Args;
 use dpp_client::Error;
 use dpp_proto::{Fault, fault::message_with_causes, v1};
-use dpp_table::{
-    CoalesceSettings, PieceRequest, RewriteSettings, Table, TableOptions, WriteSettings, coalesce,
-    order_by_usage, rewrite,
-};
+use dpp_table::{CoalesceSettings, PieceRequest, Table, TableOptions, coalesce, order_by_usage};
 use parquet::{
     arrow::ArrowWriter,
     file::reader::{FileReader as _, SerializedFileReader},
@@ -31,6 +28,7 @@ use crate::{
     machine::Machine,
     s3::Server,
     slow_store::{Served, SlowStore, Slowness},
+    tables,
     usage::{self, Plan},
 };
 
@@ -92,43 +90,31 @@ struct Side {
 /// Writes both tables, reads the plans, and returns the figure.
 pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
     let folder = tempfile::tempdir().map_err(failed)?;
-    let tables = folder.path().join("made");
+    let made = folder.path().join("made");
     let names: Vec<String> = (0..arguments.features)
         .map(|i| format!("f_{i:05}"))
         .collect();
     let plans = usage::plans(arguments.features, 2 * arguments.plans, arguments.seed);
     let (learn, measured) = plans.split_at(arguments.plans);
-    write_source(&tables.join("source"), &names, &arguments).map_err(failed)?;
+    write_source(&made.join("source"), &names, &arguments).map_err(failed)?;
     let learn: Vec<_> = learn
         .iter()
         .map(|plan| (named(plan, &names), 1.0))
         .collect();
     let order = order_by_usage(&names, &learn);
     for (to, order) in [("stored", Vec::new()), ("by_usage", order)] {
-        let settings = RewriteSettings {
-            order,
-            write: WriteSettings {
-                memory_bytes: WRITE_MEMORY_BYTES,
-                ..WriteSettings::default()
-            },
-            ..RewriteSettings::default()
-        };
-        let source = Table::open(&local(&tables.join("source"))).map_err(failed)?;
-        let to = local(&tables.join(to));
-        rewrite(&source, &to, &settings, Arc::new(|_| ()))
-            .await
-            .map_err(failed)?;
+        tables::flattened(&made.join("source"), &made.join(to), order).await?;
     }
     let server = Server::start(&arguments.s3, &folder.path().join("served")).map_err(failed)?;
     for name in ["stored", "by_usage"] {
-        server.put(&tables.join(name), name).await.map_err(failed)?;
+        server.put(&made.join(name), name).await.map_err(failed)?;
     }
     let upstream = server.endpoint().trim_start_matches("http://").to_owned();
     let store = SlowStore::start(upstream, arguments.slowness)
         .await
         .map_err(failed)?;
     let side = async |name: &str| {
-        let file = tables.join(name).join("part-0.parquet");
+        let file = made.join(name).join("part-0.parquet");
         let mut side =
             Side::modelled(&file, &names, measured, arguments.slowness).map_err(failed)?;
         side.served = read(name, &server, &store, &names, measured, side.max_gap_bytes).await?;
@@ -136,7 +122,7 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
         Ok::<_, Error>(side)
     };
     let (stored, by_usage) = (side("stored").await?, side("by_usage").await?);
-    let whole = fs::metadata(tables.join("stored/part-0.parquet"))
+    let whole = fs::metadata(made.join("stored/part-0.parquet"))
         .map_err(failed)?
         .len();
     let figure = Figure {
@@ -343,19 +329,9 @@ fn named(plan: &Plan, names: &[String]) -> Vec<String> {
     plan.iter().map(|feature| names[*feature].clone()).collect()
 }
 
-fn local(path: &Path) -> v1::TableSource {
-    v1::TableSource {
-        url: path.display().to_string(),
-        ..v1::TableSource::default()
-    }
-}
-
 fn failed(error: impl Into<Box<dyn std::error::Error>>) -> Error {
     Error::Source {
         fault: Fault::Internal,
         message: message_with_causes(&*error.into()),
     }
 }
-
-/// Enough for row groups as large as the rewriter makes them by itself, of thousands of columns.
-const WRITE_MEMORY_BYTES: u64 = 4 << 30;

@@ -13,9 +13,9 @@ use crate::{
     failed,
     machine::Machine,
     rows::{Sums, drain},
-    s3::Server,
     serve::Process,
-    slow_store::{Served, SlowStore, Slowness},
+    slow_store::{Served, Slowness},
+    tables::FarTable,
 };
 
 /// What is measured.
@@ -58,35 +58,18 @@ struct Figure {
 
 /// Measures one run, then several at the same time.
 pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
-    let folder = tempfile::tempdir().map_err(failed)?;
-    let made = folder.path().join("made");
-    let synth = format!(
-        "dpp table synth {} --rows {} --files 4 --row-group-rows 5000 --dense 10 --sparse 6 --json",
-        made.display(),
-        arguments.rows,
+    let options = format!(
+        "--rows {} --files 4 --row-group-rows 5000 --dense 10 --sparse 6",
+        arguments.rows
     );
-    let wrote = tokio::task::spawn_blocking(move || {
-        dpp_cli::main(synth.split_whitespace().map(Into::into).collect())
-    });
-    if wrote.await.map_err(failed)? != 0 {
-        return Err(failed("the table was not made"));
-    }
-    let server = Server::start(&arguments.s3, &folder.path().join("served")).map_err(failed)?;
-    let url = server.put(&made, "table").await.map_err(failed)?;
-    let upstream = server.endpoint().trim_start_matches("http://").to_owned();
     let slowness = Slowness {
         request_ms: 1.0,
         bandwidth_mb: 1e3,
         at_a_time: 10_000,
     };
-    let store = SlowStore::start(upstream, slowness).await.map_err(failed)?;
-    let table = TableSource {
-        url,
-        storage: server.options_by_way_of(store.address()),
-        ..TableSource::default()
-    };
-    let one_run = served(&arguments, &store, &table, 1).await?;
-    let all_runs = served(&arguments, &store, &table, arguments.runs).await?;
+    let table = FarTable::start(&arguments.s3, options, slowness).await?;
+    let one_run = served(&arguments, &table, 1).await?;
+    let all_runs = served(&arguments, &table, arguments.runs).await?;
     let figure = Figure {
         figure: "sharing",
         rows: arguments.rows,
@@ -102,12 +85,7 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
 }
 
 /// What the store served to new workers of so many runs.
-async fn served(
-    arguments: &Arguments,
-    store: &SlowStore,
-    table: &TableSource,
-    runs: usize,
-) -> Result<Served, Error> {
+async fn served(arguments: &Arguments, table: &FarTable, runs: usize) -> Result<Served, Error> {
     let options = format!(
         "worker --listen 127.0.0.1:0 --threads 1 {}",
         arguments.worker
@@ -117,9 +95,15 @@ async fn served(
         .collect::<Result<_, _>>()?;
     let service: Vec<&str> = workers.iter().map(|worker| &*worker.address).collect();
     let service = service.join(",");
-    let before = store.served();
+    let before = table.store.served();
     let tasks: Vec<_> = (0..runs)
-        .map(|run| tokio::spawn(read(service.clone(), table.clone(), format!("run {run}"))))
+        .map(|run| {
+            tokio::spawn(read(
+                service.clone(),
+                table.source.clone(),
+                format!("run {run}"),
+            ))
+        })
         .collect();
     let mut sums: Vec<u64> = Vec::new();
     for task in tasks {
@@ -128,7 +112,7 @@ async fn served(
     if sums.iter().any(|ids| *ids != sums[0]) {
         return Err(failed("runs read unlike rows"));
     }
-    Ok(store.served() - before)
+    Ok(table.store.served() - before)
 }
 
 async fn read(service: String, table: TableSource, run_name: String) -> Result<Sums, Error> {

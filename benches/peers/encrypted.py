@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUCKET, KEY, SECRET = "bucket", "bench-key", "bench-secret"
 BATCH_ROWS = 1_024
 FILE_ROWS = 2_048
+START_SECONDS = 20
 
 
 def main() -> None:
@@ -117,14 +118,19 @@ def server(program: Path, folder: Path) -> Iterator[str]:
     command = [str(program), "--host", "127.0.0.1", "--port", str(port), "--access-key", KEY, "--secret-key", SECRET]
     with subprocess.Popen([*command, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            for _ in range(1_000):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
+            deadline = time.monotonic() + START_SECONDS
+            while not answers(port):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    sys.exit(f"{program} does not answer on port {port}")
                 time.sleep(0.01)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.kill()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def run(reader: str, endpoint: str, asked: argparse.Namespace) -> dict:

@@ -21,7 +21,10 @@ pub(crate) fn router(service: Service, exporter: Option<Exporter>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(service)
-        .route("/metrics", get(move || async move { metrics(exporter) }))
+        .route(
+            "/metrics",
+            get(move || async move { Exporter::answer(exporter.as_ref()) }),
+        )
 }
 
 async fn status(State(service): State<Service>) -> Response {
@@ -38,19 +41,6 @@ async fn ready(State(service): State<Service>) -> (StatusCode, &'static str) {
             StatusCode::SERVICE_UNAVAILABLE,
             "required workers are not known yet\n",
         )
-    }
-}
-
-fn metrics(exporter: Option<Exporter>) -> Response {
-    match exporter {
-        Some(exporter) => {
-            ([(CONTENT_TYPE, Exporter::CONTENT_TYPE)], exporter.render()).into_response()
-        }
-        None => (
-            StatusCode::NOT_FOUND,
-            "this process sends its metrics elsewhere\n",
-        )
-            .into_response(),
     }
 }
 

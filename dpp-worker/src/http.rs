@@ -5,13 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use axum::{
-    Router,
-    extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
-    routing::get,
-};
+use axum::{Router, extract::State, http::StatusCode, routing::get};
 use dpp_proto::process::Exporter;
 
 /// Whether the worker takes new reads. Clones share it.
@@ -30,7 +24,10 @@ pub(crate) fn router(leaving: Leaving, exporter: Option<Exporter>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(leaving)
-        .route("/metrics", get(move || async move { metrics(exporter) }))
+        .route(
+            "/metrics",
+            get(move || async move { Exporter::answer(exporter.as_ref()) }),
+        )
 }
 
 async fn ready(State(leaving): State<Leaving>) -> (StatusCode, &'static str) {
@@ -41,18 +38,5 @@ async fn ready(State(leaving): State<Leaving>) -> (StatusCode, &'static str) {
         )
     } else {
         (StatusCode::OK, "ok\n")
-    }
-}
-
-fn metrics(exporter: Option<Exporter>) -> Response {
-    match exporter {
-        Some(exporter) => {
-            ([(CONTENT_TYPE, Exporter::CONTENT_TYPE)], exporter.render()).into_response()
-        }
-        None => (
-            StatusCode::NOT_FOUND,
-            "this process sends its metrics elsewhere\n",
-        )
-            .into_response(),
     }
 }

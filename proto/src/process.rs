@@ -85,9 +85,6 @@ fn filter(wanted: &str) -> Result<EnvFilter, LogError> {
 pub struct Exporter(PrometheusHandle);
 
 impl Exporter {
-    /// The content type of what is rendered.
-    pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
     /// Makes Prometheus the process's recorder; `None` when it has another one. Only binaries do this.
     pub fn install() -> Option<Exporter> {
         PrometheusBuilder::new()
@@ -96,12 +93,27 @@ impl Exporter {
             .map(Exporter)
     }
 
-    /// All metrics of the process, as Prometheus reads them.
-    pub fn render(&self) -> String {
-        self.0.run_upkeep();
-        self.0.render()
+    /// Answers `/metrics`: all metrics of the process, as Prometheus reads them.
+    pub fn answer(exporter: Option<&Exporter>) -> http::Response<String> {
+        let mut response = http::Response::new(String::new());
+        match exporter {
+            Some(Exporter(metrics)) => {
+                metrics.run_upkeep();
+                *response.body_mut() = metrics.render();
+                let headers = response.headers_mut();
+                headers.insert(http::header::CONTENT_TYPE, AS_TEXT);
+            }
+            None => {
+                *response.status_mut() = http::StatusCode::NOT_FOUND;
+                *response.body_mut() = "this process sends its metrics elsewhere\n".to_owned();
+            }
+        }
+        response
     }
 }
+
+const AS_TEXT: http::HeaderValue =
+    http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// The exit status of a process called `name`; an error is printed as one line first.
 #[expect(clippy::print_stderr, reason = "a process's last words")]

@@ -18,7 +18,7 @@ use serde_json::json;
 
 pub(crate) use self::worker::{Arguments as WorkerArguments, serve};
 use self::{trainer::Trainer, worker::WorkerProcess};
-use crate::{failed, machine::Machine};
+use crate::{failed, machine::Machine, tables};
 
 /// What is measured.
 #[derive(Args)]
@@ -208,17 +208,11 @@ impl Side {
 /// Writes a wide table by `dpp table synth`: dense features and id lists, in row groups as large as the largest batch.
 fn synth(arguments: &Arguments, destination: &Path) -> Result<(), Error> {
     let rows = arguments.row_groups * ROW_GROUP_ROWS;
-    let line = format!(
-        "dpp table synth {} --preset w2 --files {} --rows {rows} --row-group-rows {ROW_GROUP_ROWS} --dense {} --sparse {} --json",
-        destination.display(),
-        arguments.row_groups,
-        arguments.dense,
-        arguments.sparse,
+    let options = format!(
+        "--preset w2 --files {} --rows {rows} --row-group-rows {ROW_GROUP_ROWS} --dense {} --sparse {}",
+        arguments.row_groups, arguments.dense, arguments.sparse,
     );
-    match dpp_cli::main(line.split_whitespace().map(Into::into).collect()) {
-        0 => Ok(()),
-        status => Err(failed(format!("{line}: exit status {status}"))),
-    }
+    tables::synth(destination, &options)
 }
 
 /// As models clean features: dense ones filled, clamped and put on a log scale, ids of a list's head hashed.

@@ -9,18 +9,12 @@ use std::{fmt::Write as _, path::PathBuf, str::FromStr, time::Duration};
 use clap::Args;
 use dpp_client::Error;
 use dpp_fleet::client::Client;
-use dpp_proto::{access::Caller, v1::TableSource};
+use dpp_proto::access::Caller;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use self::{trainer::Trainer, watch::Watch};
-use crate::{
-    failed,
-    machine::Machine,
-    s3::Server,
-    serve::Process,
-    slow_store::{SlowStore, Slowness},
-};
+use crate::{failed, machine::Machine, serve::Process, slow_store::Slowness, tables::FarTable};
 
 /// What is shown.
 #[derive(Args)]
@@ -104,39 +98,20 @@ struct Phase {
 
 /// Runs fleet, workers and trainer, and returns the figure.
 pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
-    let folder = tempfile::tempdir().map_err(failed)?;
-    let made = folder.path().join("made");
-    let rows = arguments.files * 100 * arguments.row_group_rows;
-    let synth = format!(
-        "dpp table synth {} --rows {rows} --files {} --row-group-rows {} --dense 2 --sparse 1 --json",
-        made.display(),
+    let options = format!(
+        "--rows {} --files {} --row-group-rows {} --dense 2 --sparse 1",
+        arguments.files * 100 * arguments.row_group_rows,
         arguments.files,
         arguments.row_group_rows,
     );
-    let wrote = tokio::task::spawn_blocking(move || {
-        dpp_cli::main(synth.split_whitespace().map(Into::into).collect())
-    });
-    if wrote.await.map_err(failed)? != 0 {
-        return Err(failed("the table was not made"));
-    }
-    let server = Server::start(&arguments.s3, &folder.path().join("served")).map_err(failed)?;
-    let url = server.put(&made, "table").await.map_err(failed)?;
-    let upstream = server.endpoint().trim_start_matches("http://").to_owned();
-    let store = SlowStore::start(upstream, arguments.slowness())
-        .await
-        .map_err(failed)?;
-    let table = TableSource {
-        url,
-        storage: server.options_by_way_of(store.address()),
-        ..TableSource::default()
-    };
+    let table = FarTable::start(&arguments.s3, options, arguments.slowness()).await?;
     let fleet = Process::start(&format!(
         "fleet --listen 127.0.0.1:0 --local-workers {} {} -- --threads 2",
         arguments.local_workers, arguments.fleet,
     ))?;
     let client = || Client::new(&fleet.address, &Caller::default()).map_err(failed);
     let watch = Watch::start(client()?, arguments.kill_every.map(Duration::from_secs_f64));
-    let mut trainer = Trainer::open(&fleet.address, table).await?;
+    let mut trainer = Trainer::open(&fleet.address, table.source.clone()).await?;
     let mut phases = Vec::new();
     for speed in &arguments.speeds {
         let began = Instant::now();

@@ -20,6 +20,8 @@ pub struct Messages {
     body: Body,
     /// What has arrived and was not handed out.
     arrived: Rope,
+    /// Of the message under way, once its prefix was taken.
+    length: Option<usize>,
 }
 
 /// A connection that reads come over: a stream may have [`STREAM_WINDOW_BYTES`] on the wire, in as few frames as that takes.
@@ -77,6 +79,7 @@ impl Messages {
         Messages {
             body,
             arrived: Rope::default(),
+            length: None,
         }
     }
 
@@ -101,26 +104,27 @@ impl Messages {
 
     /// A message of which everything has arrived.
     fn whole(&mut self) -> Result<Option<Message>, Status> {
-        if self.arrived.remaining() < PREFIX_BYTES {
+        let length = match self.length {
+            Some(length) => length,
+            None if self.arrived.remaining() < PREFIX_BYTES => return Ok(None),
+            None => {
+                if self.arrived.get_u8() != 0 {
+                    return Err(Status::data_loss("a message is compressed, or none at all"));
+                }
+                *self.length.insert(self.arrived.get_u32() as usize)
+            }
+        };
+        if self.arrived.remaining() < length {
             return Ok(None);
         }
-        // most often one piece; not taken before the message is there
-        let mut prefix = self.arrived.clone();
-        let (compressed, length) = (prefix.get_u8(), prefix.get_u32() as usize);
-        if compressed != 0 {
-            return Err(Status::data_loss("a message is compressed, or none at all"));
-        }
-        if prefix.remaining() < length {
-            return Ok(None);
-        }
-        self.arrived.advance(PREFIX_BYTES);
+        self.length = None;
         decode(self.arrived.split_to(length)).map(Some)
     }
 
     fn ended(&self, trailers: &http::HeaderMap) -> Result<Option<Message>, Status> {
         match Status::from_header_map(trailers) {
             Some(status) if status.code() != Code::Ok => Err(status),
-            Some(_) if self.arrived.remaining() == 0 => Ok(None),
+            Some(_) if self.arrived.remaining() == 0 && self.length.is_none() => Ok(None),
             _ => Err(broken_off()),
         }
     }

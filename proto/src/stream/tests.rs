@@ -7,7 +7,7 @@ use prost::Message as _;
 use tonic::{Code, Status, body::Body};
 
 use super::{
-    Message, Messages, Rope,
+    Message, Messages, PREFIX_BYTES, Rope,
     receive::decode,
     send::{encode, response},
 };
@@ -108,6 +108,11 @@ fn what_breaks_off_or_is_refused_is_said() {
     let cut = whole.slice(..whole.len() - 1);
     assert_eq!(
         code(&cut, Some(Status::ok(""))),
+        (0, Err(Code::Unavailable))
+    );
+    let prefix = whole.slice(..PREFIX_BYTES);
+    assert_eq!(
+        code(&prefix, Some(Status::ok(""))),
         (0, Err(Code::Unavailable))
     );
     let compressed = Bytes::from_static(&[1, 0, 0, 0, 0]);
