@@ -9,6 +9,7 @@ pub mod metrics;
 
 mod files;
 mod options;
+mod thrift;
 
 mod pool;
 mod store;

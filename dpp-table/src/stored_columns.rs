@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use dpp_proto::v1::SnapshotFile;
-use parquet::arrow::ProjectionMask;
 use parquet::basic::{Encoding, Type};
 use parquet::file::column_crypto_metadata::ColumnCryptoMetaData;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
@@ -42,21 +41,21 @@ impl Table {
     pub async fn stored_columns(&self, file: &SnapshotFile) -> Result<Vec<StoredColumn>, Error> {
         let files = &self.files;
         let locked = known_footer(files, file, &mut ReadCounters::default()).await?;
-        let all = ProjectionMask::all();
+        let name = files.store.name(&file.path);
+        let as_stored = locked.metadata(&name)?;
+        let schema = as_stored.file_metadata().schema_descr();
+        let leaves = 0..schema.num_columns();
+        let all: Vec<usize> = leaves.clone().collect();
         let footer = unlock::open_columns(files, &file.path, locked.clone(), &all).await?;
-        let groups = footer.metadata().row_groups();
-        let leaves = 0..footer.parquet_schema().num_columns();
+        let unlocked = footer.metadata(&name)?;
+        let groups = unlocked.row_groups();
         let column = |leaf| {
             let chunks = || groups.iter().map(move |group| group.column(leaf));
             StoredColumn {
-                root: footer
-                    .parquet_schema()
-                    .get_column_root(leaf)
-                    .name()
-                    .to_owned(),
+                root: schema.get_column_root(leaf).name().to_owned(),
                 encodings: chunks().flat_map(encodings).collect(),
                 is_float: chunks().any(is_float),
-                key: key(locked.metadata().row_groups(), leaf),
+                key: key(as_stored.row_groups(), leaf),
                 has_page_index: chunks().all(|chunk| chunk.offset_index_offset().is_some()),
             }
         };

@@ -156,8 +156,8 @@ impl Side {
         for file in description.snapshot.files() {
             let footer =
                 fetch::known_footer(&table.files, file, &mut ReadCounters::default()).await?;
-            let stored = footer.arrow(&table.files.store.name(&file.path))?.schema();
-            let fields = stored.fields();
+            let stored = footer.arrow(&table.files.store.name(&file.path))?;
+            let fields = stored.schema().fields();
             if !fields
                 .iter()
                 .any(|field| shape_of(field.data_type()).is_some())
@@ -169,7 +169,7 @@ impl Side {
             for (column, keys) in keys {
                 for key in keys {
                     let entry = entry_name(&column, &key);
-                    if let Some((kind, width)) = entry_kind(&footer, stored, &entry) {
+                    if let Some((kind, width)) = entry_kind(&footer, stored.schema(), &entry) {
                         let name = files.names.shown(entry);
                         schema.add_feature(&file.path, &name, kind, width)?;
                     }
@@ -304,7 +304,8 @@ impl Rows {
             let files = &self.side.table.files;
             let footer = fetch::known_footer(files, file, &mut ReadCounters::default()).await?;
             let row_bytes = self.features.len() as u64 * FEATURE_BYTES;
-            self.pieces = pieces(&footer, self.memory_bytes, row_bytes).into();
+            let name = files.store.name(&file.path);
+            self.pieces = pieces(&name, &footer, self.memory_bytes, row_bytes)?.into();
             self.next_file += 1;
         }
         Ok(true)

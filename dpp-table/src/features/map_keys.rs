@@ -13,6 +13,7 @@ use parquet::column::page::PageReader;
 use parquet::column::reader::{get_column_reader, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 
@@ -51,10 +52,12 @@ pub(crate) async fn read(
     let mut keys = MapKeys::new();
     let rows = footer.row_group_rows();
     let groups = match extent {
-        Extent::Sample => sampled_groups(&rows),
+        Extent::Sample => sampled_groups(rows),
         Extent::Whole => (0..rows.len()).filter(|group| rows[*group] > 0).collect(),
     };
-    for field in footer.arrow(&name)?.schema().fields() {
+    let arrow = footer.arrow(&name)?;
+    let whole = arrow.metadata();
+    for field in arrow.schema().fields() {
         let Some((root, leaf)) = key_leaf(footer, field) else {
             continue;
         };
@@ -64,7 +67,7 @@ pub(crate) async fn read(
             continue;
         }
         let chunk =
-            |group: &usize| chunk_range(&name, footer, footer.metadata().row_group(*group), leaf);
+            |group: &usize| chunk_range(&name, footer, whole.row_group(*group).column(leaf));
         let mut ranges = groups.iter().map(chunk).collect::<Result<Vec<_>, _>>()?;
         if extent == Extent::Sample {
             for range in &mut ranges {
@@ -84,7 +87,7 @@ pub(crate) async fn read(
             if pages::check(&file, range, MAX_PAGE_BYTES).is_err() {
                 continue;
             }
-            let add = |found| decode(footer, *group, leaf, file, found);
+            let add = |found| decode(whole, *group, leaf, file, found);
             found = match found {
                 Some(found) => guarded(&name, || add(found))?,
                 None => None,
@@ -113,14 +116,14 @@ fn sampled_groups(rows: &[u64]) -> Vec<usize> {
 
 /// Adds the distinct keys in the fetched part of a chunk to those found; `None` if they are too many.
 fn decode(
-    footer: &Footer,
+    whole: &ParquetMetaData,
     group: usize,
     leaf: usize,
     file: SparseFile,
     found: BTreeSet<MapKey>,
 ) -> Option<BTreeSet<MapKey>> {
-    let descriptor = footer.parquet_schema().column(leaf);
-    let group = footer.metadata().row_group(group);
+    let descriptor = whole.file_metadata().schema_descr().column(leaf);
+    let group = whole.row_group(group);
     let rows = usize::try_from(group.num_rows()).unwrap_or_default();
     let reader = SerializedPageReader::new(Arc::new(file), group.column(leaf), rows, None);
     let Ok(pages) = reader.map(Box::new) else {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
 use dpp_proto::v1::{Feature, Kind};
-use parquet::arrow::ProjectionMask;
 
 use crate::error::Error;
 use crate::features::feature_map::{FeatureNames, MapKey, entry_names, shape_of};
@@ -18,8 +17,6 @@ use crate::read::plan::wrong;
 pub(crate) struct Projection {
     /// By feature; `None` if the file lacks it.
     pub(crate) places: Vec<Option<Place>>,
-    /// Among all of the file's columns.
-    pub(crate) mask: ProjectionMask,
     pub(crate) schema: Arc<NarrowSchema>,
 }
 
@@ -65,7 +62,6 @@ pub(crate) fn project(
     } = projected;
     Ok(Projection {
         places,
-        mask: ProjectionMask::roots(footer.parquet_schema(), roots.iter().copied()),
         schema: footer.narrow(name, &roots, is_hinted)?,
     })
 }

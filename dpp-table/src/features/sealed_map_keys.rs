@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
-use parquet::arrow::ProjectionMask;
 
 use crate::encryption::keys::KeyError;
 use crate::encryption::unlock;
@@ -29,8 +28,8 @@ pub(crate) async fn sample(
     io: &mut ReadCounters,
 ) -> Result<Option<BTreeSet<MapKey>>, Error> {
     let name = files.store.name(path);
-    let mask = ProjectionMask::roots(footer.parquet_schema(), [root]);
-    let footer = match unlock::open_columns(files, path, Arc::clone(footer), &mask).await {
+    let leaves = footer.leaves_of(&[root]);
+    let footer = match unlock::open_columns(files, path, Arc::clone(footer), &leaves).await {
         Ok(footer) => footer,
         Err(Error::Encrypted { .. }) => return Ok(None),
         Err(Error::Key { source, .. }) if is_no_right(&source) => return Ok(None),
@@ -41,7 +40,6 @@ pub(crate) async fn sample(
     };
     let projection = Projection {
         places: Vec::new(),
-        mask,
         schema: footer.narrow(&name, &[root], true)?,
     };
     let plan = plan(&name, &footer, projection, &request)?;
@@ -61,7 +59,8 @@ fn is_no_right(error: &KeyError) -> bool {
 }
 
 fn first_rows(footer: &Footer, path: &str) -> Option<PieceRequest> {
-    let rows = footer.row_group_rows().into_iter().find(|rows| *rows > 0)?;
+    let rows = footer.row_group_rows().iter().find(|rows| **rows > 0);
+    let rows = *rows?;
     Some(PieceRequest {
         file: footer.snapshot_file(path),
         rows: 0..rows,

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
-use super::{Footer, blocking, from_metadata, options};
+use super::{Footer, blocking, from_metadata, options, outlined};
 use crate::encryption::unlock::{self, StoredFooter};
 use crate::error::Error;
 use crate::files::Files;
@@ -76,8 +76,13 @@ fn look(name: &str, tail: Tail, known: Option<Arc<Footer>>) -> Result<(Looked, u
     if length > have {
         return Ok((Looked::Longer { tail, encrypted }, have, length));
     }
+    let mut bytes = tail.bytes.slice((have - length) as usize..);
+    if length < have / 2 {
+        // what is kept of it must not keep the rest
+        bytes = Bytes::copy_from_slice(&bytes);
+    }
     let stored = StoredFooter {
-        bytes: tail.bytes.slice((have - length) as usize..),
+        bytes,
         file_size_bytes: tail.file_size_bytes,
         encrypted,
     };
@@ -111,7 +116,10 @@ async fn open(
 
 /// A footer that is not encrypted itself; its columns may be.
 fn decoded(name: &str, stored: StoredFooter, etag: Option<String>) -> Result<Footer, Error> {
-    let metadata = decode(name, &stored.bytes)?;
+    if let Some(footer) = outlined(&stored, etag.clone()) {
+        return Ok(footer);
+    }
+    let metadata = decode(name, &stored.bytes[..stored.bytes.len() - TAIL_BYTES])?;
     let seal = unlock::seal_of(&metadata, stored.clone());
     from_metadata(name, metadata, &stored, etag, seal)
 }
@@ -179,8 +187,8 @@ pub(super) async fn stored_footer(
     Ok(whole.freeze())
 }
 
-fn decode(name: &str, stored: &Bytes) -> Result<ParquetMetaData, Error> {
-    let metadata = &stored[..stored.len() - TAIL_BYTES];
+/// Decodes stored metadata, all of it.
+pub(super) fn decode(name: &str, metadata: &[u8]) -> Result<ParquetMetaData, Error> {
     ParquetMetaDataReader::decode_metadata_with_options(metadata, Some(&options()))
         .map_err(|error| undecodable(name, error))
 }

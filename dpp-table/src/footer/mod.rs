@@ -1,11 +1,16 @@
-//! A Parquet file's footer: fetched from the file's end, checksummed as stored, decoded (`load`).
+//! A Parquet file's footer: fetched from the file's end, checksummed as stored (`load`), and decoded as far as it is needed.
 //!
-//! Statistics are not decoded, as wide tables pay for them: who needs some columns' asks for just those (`statistics`).
+//! ```text
+//! stored ─▶ Outline: where each column is ─▶ cut ─▶ decoded: the columns that are read (`narrow`), their statistics (`statistics`)
+//!        └▶ decoded whole, without statistics: who describes or copies a file; a file with encrypted columns
+//! ```
 
 pub(crate) mod cache;
+mod cut;
 pub(crate) mod int96;
 pub(crate) mod load;
 pub(crate) mod narrow;
+mod outline;
 pub(crate) mod page_index;
 mod roots;
 pub(crate) mod statistics;
@@ -18,7 +23,6 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataOptions, ParquetStatisticsPolicy, RowGroupMetaData,
 };
-use parquet::schema::types::SchemaDescriptor;
 use tokio::sync::OnceCell;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -26,16 +30,18 @@ use crate::encryption::unlock::{Seal, StoredFooter};
 use crate::error::Error;
 use crate::features::map_keys::MapKeys;
 use crate::footer::narrow::{NarrowSchema, Recent};
+use crate::footer::outline::Outline;
 use crate::footer::page_index::PageIndex;
 use crate::footer::roots::Roots;
-use crate::footer::statistics::ColumnBounds;
+use crate::footer::statistics::GroupBounds;
 use crate::snapshot::discover::ListedFile;
 
-/// A decoded footer and the version of the file it belongs to.
+/// A footer and the version of the file it belongs to.
 pub(crate) struct Footer {
-    metadata: Arc<ParquetMetaData>,
-    /// Of all columns: made when all are wanted.
-    arrow: OnceLock<ArrowReaderMetadata>,
+    content: Content,
+    version: i32,
+    created_by: Option<String>,
+    row_group_rows: Vec<u64>,
     narrows: Recent<(Vec<usize>, bool), NarrowSchema>,
     narrow_groups: Recent<(Vec<usize>, bool, usize), ArrowReaderMetadata>,
     pub(crate) file_size_bytes: u64,
@@ -43,14 +49,25 @@ pub(crate) struct Footer {
     pub(crate) checksum: u64,
     pub(crate) etag: Option<String>,
     pub(crate) page_indexes: Recent<(Vec<usize>, usize), PageIndex>,
-    /// By leaves: what each row group says of their values.
-    pub(crate) bounds: Recent<Vec<Option<usize>>, Vec<Vec<ColumnBounds>>>,
+    /// By root columns and the kinds that they are wanted as: what each row group says of their values.
+    bounds: Recent<Vec<(Option<usize>, i32)>, GroupBounds>,
     /// Keys of the file's feature maps, once they were asked for.
     pub(crate) map_keys: OnceCell<Arc<MapKeys>>,
     /// What is locked in it, if the file is encrypted.
     pub(crate) seal: Option<Seal>,
     memory_bytes: usize,
     roots: Roots,
+}
+
+enum Content {
+    /// Decoded as far as it is needed, when it is needed.
+    Outlined(Outline),
+    /// With encrypted columns, as what is said of them is tied to its place; and what is not written as most footers are.
+    Decoded {
+        metadata: Arc<ParquetMetaData>,
+        /// Made when it is needed.
+        arrow: OnceLock<ArrowReaderMetadata>,
+    },
 }
 
 /// Computes where waiting is allowed; a panic becomes an error that names the file.
@@ -69,21 +86,41 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 impl Footer {
-    pub(crate) fn metadata(&self) -> &Arc<ParquetMetaData> {
-        &self.metadata
+    /// All of it, statistics left out.
+    pub(crate) fn metadata(&self, name: &str) -> Result<Arc<ParquetMetaData>, Error> {
+        match &self.content {
+            Content::Outlined(outline) => {
+                let decoded = load::decode(name, &outline.metadata)?;
+                check(name, &decoded)?;
+                Ok(Arc::new(decoded))
+            }
+            Content::Decoded { metadata, .. } => Ok(Arc::clone(metadata)),
+        }
     }
 
-    pub(crate) fn parquet_schema(&self) -> &SchemaDescriptor {
-        self.metadata.file_metadata().schema_descr()
+    fn outline(&self) -> Option<&Outline> {
+        match &self.content {
+            Content::Outlined(outline) => Some(outline),
+            Content::Decoded { .. } => None,
+        }
+    }
+
+    /// Number of root columns.
+    pub(crate) fn num_roots(&self) -> usize {
+        self.roots.len()
     }
 
     /// All columns as Arrow: what describing needs, and reading does without.
-    pub(crate) fn arrow(&self, name: &str) -> Result<&ArrowReaderMetadata, Error> {
-        if let Some(arrow) = self.arrow.get() {
-            return Ok(arrow);
+    pub(crate) fn arrow(&self, name: &str) -> Result<ArrowReaderMetadata, Error> {
+        let known = match &self.content {
+            Content::Outlined(_) => return arrow_metadata(name, self.metadata(name)?),
+            Content::Decoded { arrow, .. } => arrow,
+        };
+        if let Some(arrow) = known.get() {
+            return Ok(arrow.clone());
         }
-        let made = arrow_metadata(name, Arc::clone(&self.metadata))?;
-        Ok(self.arrow.get_or_init(|| made))
+        let made = arrow_metadata(name, self.metadata(name)?)?;
+        Ok(known.get_or_init(|| made).clone())
     }
 
     /// Whether decoding `stored` would give this footer again, of the same version of the file.
@@ -104,20 +141,13 @@ impl Footer {
 
     /// Index of a root column by name.
     pub(crate) fn root(&self, name: &str) -> Option<usize> {
-        let fields = self.parquet_schema().root_schema().get_fields();
-        self.roots.find(name, fields)
+        self.roots.find(name)
     }
 
     /// Leaves of root columns; `roots` ascend.
     pub(crate) fn leaves_of(&self, roots: &[usize]) -> Vec<usize> {
-        let schema = self.parquet_schema();
-        let mut roots = roots.iter().copied().peekable();
-        let wanted = |leaf: &usize| {
-            let root = schema.get_column_root_idx(*leaf);
-            while roots.next_if(|wanted| *wanted < root).is_some() {}
-            roots.peek() == Some(&root)
-        };
-        (0..schema.num_columns()).filter(wanted).collect()
+        let roots = roots.iter();
+        roots.flat_map(|root| self.roots.leaves_of(*root)).collect()
     }
 
     /// A root column by name: its index in the file, and how it is read. For who wants all of them.
@@ -138,23 +168,21 @@ impl Footer {
 
     /// The first leaf of a root column: of a map, its keys.
     pub(crate) fn first_leaf(&self, root: usize) -> Option<usize> {
-        let schema = self.parquet_schema();
-        (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)
+        self.roots.leaves_of(root).next()
     }
 
     /// Whether a leaf's pages are encrypted.
     pub(crate) fn is_encrypted(&self, leaf: usize) -> bool {
-        let groups = self.metadata().row_groups();
+        let Content::Decoded { metadata, .. } = &self.content else {
+            return false;
+        };
         let encrypted = |group: &RowGroupMetaData| group.column(leaf).crypto_metadata().is_some();
-        groups.first().is_some_and(encrypted)
+        metadata.row_groups().first().is_some_and(encrypted)
     }
 
-    /// Rows per row group. Never negative: checked when decoded.
-    pub(crate) fn row_group_rows(&self) -> Vec<u64> {
-        let groups = self.metadata().row_groups().iter();
-        groups
-            .map(|group| group.num_rows().unsigned_abs())
-            .collect()
+    /// Rows per row group.
+    pub(crate) fn row_group_rows(&self) -> &[u64] {
+        &self.row_group_rows
     }
 
     /// The file as a snapshot names it.
@@ -162,10 +190,23 @@ impl Footer {
         SnapshotFile {
             path: path.to_owned(),
             size_bytes: self.file_size_bytes,
-            row_group_rows: self.row_group_rows(),
+            row_group_rows: self.row_group_rows.clone(),
             footer_checksum: self.checksum,
         }
     }
+}
+
+/// A footer of which nothing is decoded yet; `None` if some column is encrypted, or if it is not written as most are.
+pub(crate) fn outlined(stored: &StoredFooter, etag: Option<String>) -> Option<Footer> {
+    let metadata = stored.bytes.slice(..stored.bytes.len() - load::TAIL_BYTES);
+    let (outline, roots) = Outline::of(metadata)?;
+    Some(Footer {
+        version: i32::try_from(outline.version).ok()?,
+        created_by: outline.created_by.clone(),
+        row_group_rows: outline.row_group_rows(),
+        memory_bytes: stored.bytes.len() * OUTLINED_FACTOR,
+        ..Footer::new(stored, etag, roots, Content::Outlined(outline))
+    })
 }
 
 /// A footer of decoded metadata. Fails when that contradicts itself.
@@ -177,28 +218,58 @@ pub(crate) fn from_metadata(
     seal: Option<Seal>,
 ) -> Result<Footer, Error> {
     check(name, &metadata)?;
-    let metadata = Arc::new(metadata);
-    let schema = metadata.file_metadata().schema_descr().root_schema();
-    // here, where the schema has just been decoded: elsewhere it would have to be brought to another core
-    let roots = Roots::new(schema.get_fields());
+    let file = metadata.file_metadata();
+    let schema = file.schema_descr();
+    let fields = schema.root_schema().get_fields();
+    let mut leaves = vec![0; fields.len()];
+    for leaf in 0..schema.num_columns() {
+        leaves[schema.get_column_root_idx(leaf)] += 1;
+    }
+    let mut roots = Roots::with_capacity(fields.len());
+    for (field, leaves) in fields.iter().zip(leaves) {
+        roots.push(field.name(), leaves);
+    }
+    let (version, created_by) = (file.version(), file.created_by().map(str::to_owned));
+    let groups = metadata.row_groups().iter();
+    let row_group_rows = groups
+        .map(|group| group.num_rows().unsigned_abs())
+        .collect();
+    let content = Content::Decoded {
+        metadata: Arc::new(metadata),
+        arrow: OnceLock::new(),
+    };
     // a sealed footer may be kept a second time, with its columns unlocked
     let copies = if seal.is_some() { 2 } else { 1 };
-    let memory_bytes = stored.bytes.len() * DECODED_FACTOR * copies;
     Ok(Footer {
-        metadata,
-        arrow: OnceLock::new(),
-        narrows: Recent::default(),
-        narrow_groups: Recent::default(),
-        file_size_bytes: stored.file_size_bytes,
-        checksum: xxh3_64(&stored.bytes),
-        etag,
-        page_indexes: Recent::default(),
-        bounds: Recent::default(),
-        map_keys: OnceCell::new(),
+        version,
+        created_by,
+        row_group_rows,
+        memory_bytes: stored.bytes.len() * DECODED_FACTOR * copies,
         seal,
-        memory_bytes,
-        roots,
+        ..Footer::new(stored, etag, roots, content)
     })
+}
+
+impl Footer {
+    fn new(stored: &StoredFooter, etag: Option<String>, roots: Roots, content: Content) -> Footer {
+        Footer {
+            content,
+            version: 0,
+            created_by: None,
+            row_group_rows: Vec::new(),
+            narrows: Recent::default(),
+            narrow_groups: Recent::default(),
+            file_size_bytes: stored.file_size_bytes,
+            checksum: xxh3_64(&stored.bytes),
+            etag,
+            page_indexes: Recent::default(),
+            bounds: Recent::default(),
+            map_keys: OnceCell::new(),
+            seal: None,
+            memory_bytes: 0,
+            roots,
+        }
+    }
 }
 
 /// The Arrow schema a writer embedded, if it can be used; else what the Parquet schema alone says.
@@ -251,3 +322,5 @@ pub(crate) fn options() -> ParquetMetaDataOptions {
 /// A decoded footer, statistics left out, takes three to four times its stored bytes; asking the Parquet crate how much
 /// exactly is a walk over all columns.
 const DECODED_FACTOR: usize = 4;
+/// The stored bytes, where things are in them, and what is decoded of them.
+const OUTLINED_FACTOR: usize = 2;

@@ -5,10 +5,12 @@
 //! file    a b c d e … (20,000)   ─▶ NarrowSchema  b d          ─▶ metadata of row group 3 alone: chunks of b and d
 //! ```
 //!
-//! Types come from the Parquet schema; the Arrow schema that a writer embedded is decoded only where it is needed to
-//! tell a kind (fixed-size lists are lists to Parquet).
+//! Both are cut out of the stored footer, or of the decoded one where columns are encrypted. Types come from the Parquet schema;
+//! the Arrow schema that a writer embedded is decoded only where it is needed to tell a kind (fixed-size lists are lists to
+//! Parquet).
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{Field, Schema};
@@ -16,11 +18,15 @@ use parquet::arrow::ARROW_SCHEMA_META_KEY;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::arrow::encode_arrow_schema;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{
+    FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataOptions, RowGroupMetaData,
+};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
 use crate::error::Error;
-use crate::footer::{Footer, arrow_metadata};
+use crate::footer::outline::Outline;
+use crate::footer::{Footer, arrow_metadata, options};
+use crate::read::decode::guarded;
 
 /// Some root columns of a file, in file order.
 #[derive(Debug)]
@@ -52,27 +58,27 @@ impl NarrowSchema {
     }
 
     fn new(name: &str, footer: &Footer, roots: &[usize], with_hint: bool) -> Result<Self, Error> {
-        let whole = footer.parquet_schema();
-        let all = whole.root_schema().get_fields();
-        let fields = roots.iter().map(|root| Arc::clone(&all[*root]));
-        let narrow = Type::group_type_builder(whole.root_schema().name())
-            .with_fields(fields.collect())
-            .build();
-        let narrow = narrow.map_err(|error| Error::corrupt(name, error))?;
+        let leaves = footer.leaves_of(roots);
+        let parquet = match footer.outline() {
+            Some(outline) => decode(name, outline, roots, &leaves, 0..0, &options())?
+                .file_metadata()
+                .schema_descr_ptr(),
+            None => cut_down(name, footer, roots)?,
+        };
         let hint = match with_hint {
             true => Some(encode_arrow_schema(&embedded(name, footer, roots)?)),
             false => None,
         };
         let mut schema = NarrowSchema {
             roots: roots.to_vec(),
-            leaves: footer.leaves_of(roots),
-            parquet: Arc::new(SchemaDescriptor::new(Arc::new(narrow))),
+            leaves,
+            parquet,
             hint,
             fields: HashMap::new(),
         };
         let arrow = schema.arrow(name, footer, Vec::new())?;
         for root in roots {
-            let column = all[*root].name();
+            let column = footer.roots.name(*root);
             if let Ok(field) = arrow.schema().field_with_name(column) {
                 let found = (*root, field.clone());
                 schema.fields.insert(column.to_owned(), found);
@@ -88,7 +94,13 @@ impl NarrowSchema {
         footer: &Footer,
         row_group: usize,
     ) -> Result<ArrowReaderMetadata, Error> {
-        let whole = footer.metadata().row_group(row_group);
+        if let Some(outline) = footer.outline() {
+            let groups = row_group..row_group + 1;
+            let cut = decode(name, outline, &self.roots, &self.leaves, groups, &options())?;
+            return self.arrow(name, footer, cut.row_groups().to_vec());
+        }
+        let whole = footer.metadata(name)?;
+        let whole = whole.row_group(row_group);
         let columns = self.leaves.iter().map(|leaf| whole.column(*leaf).clone());
         let group = RowGroupMetaData::builder(Arc::clone(&self.parquet))
             .set_num_rows(whole.num_rows())
@@ -105,14 +117,13 @@ impl NarrowSchema {
         footer: &Footer,
         groups: Vec<RowGroupMetaData>,
     ) -> Result<ArrowReaderMetadata, Error> {
-        let whole = footer.metadata().file_metadata();
         let hint = self.hint.clone();
         let hint = hint.map(|hint| vec![KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), hint)]);
         let rows = groups.iter().map(RowGroupMetaData::num_rows).sum();
         let file = FileMetaData::new(
-            whole.version(),
+            footer.version,
             rows,
-            whole.created_by().map(str::to_owned),
+            footer.created_by.clone(),
             hint,
             Arc::clone(&self.parquet),
             None,
@@ -123,13 +134,37 @@ impl NarrowSchema {
 
 /// What the writer embedded about some columns.
 fn embedded(name: &str, footer: &Footer, roots: &[usize]) -> Result<Schema, Error> {
-    let whole = footer.parquet_schema();
+    let arrow = footer.arrow(name)?;
+    let arrow = arrow.schema();
+    let column = |root: &usize| arrow.field_with_name(footer.roots.name(*root));
+    let fields = roots.iter().filter_map(|root| column(root).ok().cloned());
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// What an outline says of some columns, in some row groups.
+pub(super) fn decode(
+    name: &str,
+    outline: &Outline,
+    roots: &[usize],
+    leaves: &[usize],
+    row_groups: Range<usize>,
+    options: &ParquetMetaDataOptions,
+) -> Result<ParquetMetaData, Error> {
+    let decoded = guarded(name, || outline.decode(roots, leaves, row_groups, options))?;
+    decoded.map_err(|error| Error::corrupt(name, error))
+}
+
+/// A schema of fewer columns.
+fn cut_down(name: &str, footer: &Footer, roots: &[usize]) -> Result<SchemaDescPtr, Error> {
+    let whole = footer.metadata(name)?;
+    let whole = whole.file_metadata().schema_descr();
     let all = whole.root_schema().get_fields();
-    let arrow = footer.arrow(name)?.schema();
-    let field = |root: &usize| arrow.field_with_name(all[*root].name()).ok().cloned();
-    Ok(Schema::new(
-        roots.iter().filter_map(field).collect::<Vec<_>>(),
-    ))
+    let fields = roots.iter().map(|root| Arc::clone(&all[*root]));
+    let narrow = Type::group_type_builder(whole.root_schema().name())
+        .with_fields(fields.collect())
+        .build();
+    let narrow = narrow.map_err(|error| Error::corrupt(name, error))?;
+    Ok(Arc::new(SchemaDescriptor::new(Arc::new(narrow))))
 }
 
 /// Things made of a footer lately, the last few: a table's pieces are read one soon after the other, by few projections.

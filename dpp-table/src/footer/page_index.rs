@@ -84,7 +84,7 @@ impl PageIndex {
         let group = metadata.row_group(plan.row_group);
         let mut ranges = Vec::new();
         for leaf in leaves(group, &plan.projection) {
-            let chunk = chunk_range(name, footer, group, leaf)?;
+            let chunk = chunk_range(name, footer, group.column(leaf))?;
             let pages = metadata
                 .page_index()
                 .and_then(|index| index.page_locations(plan.row_group, leaf));

@@ -1,28 +1,70 @@
-//! Root columns by name. Pure.
+//! Root columns by name, and the leaves below them. Pure.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 
-use parquet::schema::types::TypePtr;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Where root columns are, by the hash of their names: copying the names of a wide file would cost as much as finding a few of
-/// them saves.
-pub(super) struct Roots(HashMap<u64, usize, BuildHasherDefault<Hashed>>);
+/// Names lie in one text and are found by their hashes: of a wide file, a string each would cost as much as finding a few saves.
+#[derive(Default)]
+pub(super) struct Roots {
+    names: String,
+    /// By root: where its name ends, and how many leaves there are up to its own.
+    ends: Vec<(u32, u32)>,
+    by_hash: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+}
 
 impl Roots {
-    pub(super) fn new(fields: &[TypePtr]) -> Roots {
-        let hash = |field: &TypePtr| xxh3_64(field.name().as_bytes());
-        Roots(fields.iter().map(hash).zip(0..).collect())
+    /// Has room for so many.
+    pub(super) fn with_capacity(roots: usize) -> Roots {
+        Roots {
+            names: String::with_capacity(roots * 16),
+            ends: Vec::with_capacity(roots),
+            by_hash: HashMap::with_capacity_and_hasher(roots, BuildHasherDefault::default()),
+        }
     }
 
-    /// The index in `fields`, those of before, of the one with this name.
-    pub(super) fn find(&self, name: &str, fields: &[TypePtr]) -> Option<usize> {
-        let root = *self.0.get(&xxh3_64(name.as_bytes()))?;
-        match fields[root].name() == name {
+    /// Adds the next root column. Of two with one name, the first is found.
+    pub(super) fn push(&mut self, name: &str, leaves: u32) {
+        let before = self.ends.last().map_or(0, |(_, leaves)| *leaves);
+        self.names.push_str(name);
+        let hash = xxh3_64(name.as_bytes());
+        self.by_hash.entry(hash).or_insert(self.ends.len() as u32);
+        self.ends.push((self.names.len() as u32, before + leaves));
+    }
+
+    /// All leaves.
+    pub(super) fn leaves(&self) -> usize {
+        self.ends.last().map_or(0, |(_, leaves)| *leaves as usize)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The root of this name.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        let root = *self.by_hash.get(&xxh3_64(name.as_bytes()))? as usize;
+        match self.name(root) == name {
             true => Some(root),
-            false => fields.iter().position(|field| field.name() == name),
+            false => (0..self.len()).find(|root| self.name(*root) == name),
         }
+    }
+
+    pub(super) fn name(&self, root: usize) -> &str {
+        let start = self.before(root).map_or(0, |(end, _)| end as usize);
+        &self.names[start..self.ends[root].0 as usize]
+    }
+
+    /// The leaves of one root.
+    pub(super) fn leaves_of(&self, root: usize) -> Range<usize> {
+        let start = self.before(root).map_or(0, |(_, leaves)| leaves as usize);
+        start..self.ends[root].1 as usize
+    }
+
+    fn before(&self, root: usize) -> Option<(u32, u32)> {
+        Some(self.ends[root.checked_sub(1)?])
     }
 }
 

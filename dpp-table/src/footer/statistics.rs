@@ -1,20 +1,21 @@
-//! What row groups say of some columns' values. The footer is read once more for it, with just those columns' statistics.
+//! What row groups say of some columns' values: of the stored footer, just those columns' statistics are decoded for it.
 //!
 //! Only plain integers and floats count: their stored order is that of the values delivered. Texts may be cut short, and
 //! times change their unit.
 
+use std::collections::BTreeSet;
+
 use dpp_proto::v1::{Feature, Kind};
 use parquet::basic::{ConvertedType, LogicalType, Type};
-use parquet::file::metadata::{
-    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, ParquetStatisticsPolicy,
-};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetStatisticsPolicy, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
-use xxhash_rust::xxh3::xxh3_64;
+use parquet::schema::types::ColumnDescriptor;
 
-use super::load::{TAIL_BYTES, footer_bytes, stored_footer, tail};
-use super::{Footer, blocking, options};
 use crate::error::Error;
 use crate::files::Files;
+use crate::footer::narrow::decode;
+use crate::footer::outline::Outline;
+use crate::footer::{Footer, options};
 use crate::read::fetch::{PieceRequest, ReadCounters, known_footer};
 use crate::read::plan::row_group;
 
@@ -37,40 +38,67 @@ pub enum StoredExtent {
 }
 
 /// The bounds of each requested feature in the row group that the request lies in. Nothing is known of a feature that the
-/// file lacks, of encrypted files, and of a file that is another by now.
+/// file lacks, and of files with encrypted columns.
 pub(crate) async fn bounds(
     files: &Files,
     request: &PieceRequest,
     io: &mut ReadCounters,
 ) -> Result<Vec<ColumnBounds>, Error> {
     let footer = known_footer(files, &request.file, io).await?;
-    let features = &request.features;
-    let leaves: Vec<Option<usize>> = features.iter().map(|it| leaf(&footer, it)).collect();
-    if footer.seal.is_some() || leaves.iter().all(Option::is_none) {
-        return Ok(vec![ColumnBounds::default(); leaves.len()]);
-    }
-    let path = &request.file.path;
-    let name = files.store.name(path);
-    let (group, _) = row_group(&name, &footer, &request.rows)?;
-    let known = match footer.bounds.get(&leaves) {
-        Some(known) => known,
-        None => {
-            let read = read(files, path, &footer, leaves.clone(), io).await?;
-            footer.bounds.insert(leaves.clone(), read.into());
-            match footer.bounds.get(&leaves) {
-                Some(known) => known,
-                None => return Ok(vec![ColumnBounds::default(); leaves.len()]),
-            }
-        }
+    let unknown = || vec![ColumnBounds::default(); request.features.len()];
+    let Some(outline) = footer.outline() else {
+        return Ok(unknown());
     };
-    let of_group = known.get(group).cloned();
-    Ok(of_group.unwrap_or_else(|| vec![ColumnBounds::default(); leaves.len()]))
+    let name = files.store.name(&request.file.path);
+    let (group, _) = row_group(&name, &footer, &request.rows)?;
+    let root = |feature: &Feature| (footer.root(&feature.name), feature.kind);
+    let key = request.features.iter().map(root).collect();
+    let make = || of_groups(&name, &footer, outline, &request.features);
+    let groups = footer.bounds.get_or_try(key, make)?;
+    Ok(groups.get(group).cloned().unwrap_or_else(unknown))
 }
 
-/// The leaf that holds a feature's values one by one, if bounds of it mean something.
-fn leaf(footer: &Footer, feature: &Feature) -> Option<usize> {
-    let leaf = *footer.leaves_of(&[footer.root(&feature.name)?]).first()?;
-    let column = footer.parquet_schema().column(leaf);
+/// For each row group the bounds of each feature.
+pub(super) type GroupBounds = Vec<Vec<ColumnBounds>>;
+
+fn of_groups(
+    name: &str,
+    footer: &Footer,
+    outline: &Outline,
+    features: &[Feature],
+) -> Result<GroupBounds, Error> {
+    let places = features.iter().map(|feature| footer.root(&feature.name));
+    let places: Vec<Option<usize>> = places.collect();
+    let roots: BTreeSet<usize> = places.iter().flatten().copied().collect();
+    let roots: Vec<usize> = roots.into_iter().collect();
+    let options = options().with_column_stats_policy(ParquetStatisticsPolicy::KeepAll);
+    let groups = 0..footer.row_group_rows().len();
+    let cut = decode(
+        name,
+        outline,
+        &roots,
+        &footer.leaves_of(&roots),
+        groups,
+        &options,
+    )?;
+    let schema = cut.file_metadata().schema_descr();
+    let leaf = |(feature, root): (&Feature, &Option<usize>)| {
+        let place = roots.binary_search(root.as_ref()?).ok()?;
+        let mut leaves = 0..schema.num_columns();
+        let leaf = leaves.find(|leaf| schema.get_column_root_idx(*leaf) == place)?;
+        means_something(&schema.column(leaf), feature).then_some(leaf)
+    };
+    let leaves: Vec<Option<usize>> = features.iter().zip(&places).map(leaf).collect();
+    let of_group = |group: &RowGroupMetaData| {
+        let bounds = |leaf: &Option<usize>| leaf.map(|leaf| of_chunk(group.column(leaf)));
+        let bounds = leaves.iter().map(bounds);
+        bounds.map(Option::unwrap_or_default).collect()
+    };
+    Ok(cut.row_groups().iter().map(of_group).collect())
+}
+
+/// Whether a leaf holds a feature's values one by one, and bounds of it are bounds of them.
+fn means_something(column: &ColumnDescriptor, feature: &Feature) -> bool {
     let is_plain = match column.logical_type_ref() {
         None => true,
         Some(LogicalType::Integer(integer)) => integer.is_signed,
@@ -90,48 +118,7 @@ fn leaf(footer: &Footer, feature: &Feature) -> Option<usize> {
         _ => false,
     };
     let is_root = column.path().parts().len() == 1 && column.max_rep_level() == 0;
-    (is_plain && converted && fits && is_root).then_some(leaf)
-}
-
-/// For each row group the bounds of each leaf; none if the file is another by now, which whoever reads its rows is told.
-async fn read(
-    files: &Files,
-    path: &str,
-    footer: &Footer,
-    leaves: Vec<Option<usize>>,
-    io: &mut ReadCounters,
-) -> Result<Vec<Vec<ColumnBounds>>, Error> {
-    let store = &files.store;
-    let name = store.name(path);
-    let size = footer.file_size_bytes;
-    let tail = tail(store, path, size, 0, Ok).await?;
-    *io += ReadCounters::request(tail.bytes.len() as u64);
-    let (length, _) = footer_bytes(&name, &tail)?;
-    let stored = stored_footer(store, path, &tail, length, io).await?;
-    if tail.file_size_bytes != size || xxh3_64(&stored) != footer.checksum {
-        return Ok(Vec::new());
-    }
-    blocking(&name.clone(), move || {
-        let wanted: Vec<usize> = leaves.iter().flatten().copied().collect();
-        let policy = ParquetStatisticsPolicy::skip_except(&wanted);
-        let options = options().with_column_stats_policy(policy);
-        let metadata = &stored[..stored.len() - TAIL_BYTES];
-        let metadata =
-            ParquetMetaDataReader::decode_metadata_with_options(metadata, Some(&options))
-                .map_err(|error| Error::corrupt(&name, error))?;
-        Ok(of_groups(&metadata, &leaves))
-    })
-    .await
-}
-
-fn of_groups(metadata: &ParquetMetaData, leaves: &[Option<usize>]) -> Vec<Vec<ColumnBounds>> {
-    let groups = metadata.row_groups().iter();
-    let of_group = groups.map(|group| {
-        let leaves = leaves.iter();
-        let bounds = leaves.map(|leaf| leaf.map(|leaf| of_chunk(group.column(leaf))));
-        bounds.map(Option::unwrap_or_default).collect()
-    });
-    of_group.collect()
+    is_plain && converted && fits && is_root
 }
 
 fn of_chunk(chunk: &ColumnChunkMetaData) -> ColumnBounds {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dpp_proto::v1::{Feature, SnapshotFile};
-use parquet::arrow::ProjectionMask;
 
 use crate::encryption::unlock;
 use crate::error::Error;
@@ -137,7 +136,8 @@ async fn read_projected(
     let store = &files.store;
     let name = store.name(&request.file.path);
     let path = &request.file.path;
-    let footer = &unlock::open_columns(files, path, Arc::clone(footer), &projection.mask).await?;
+    let leaves = &projection.schema.leaves;
+    let footer = &unlock::open_columns(files, path, Arc::clone(footer), leaves).await?;
     let mut plan = plan(&name, footer, projection, request)?;
     if let Some(index) = page_index(store, path, footer, &plan, io).await? {
         plan = plan.by_page(&name, footer, &index)?;
@@ -190,12 +190,10 @@ pub(crate) async fn fetch_stored(
     request: PieceRequest,
 ) -> Result<FetchedPiece, Error> {
     let mut io = ReadCounters::default();
-    let roots = 0..footer.parquet_schema().root_schema().get_fields().len();
-    let roots: Vec<usize> = roots.collect();
+    let roots: Vec<usize> = (0..footer.num_roots()).collect();
     let name = files.store.name(&request.file.path);
     let all = Projection {
         places: Vec::new(),
-        mask: ProjectionMask::all(),
         schema: footer.narrow(&name, &roots, true)?,
     };
     let read = read_projected(files, footer, all, &request, &mut io).await;

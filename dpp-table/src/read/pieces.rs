@@ -5,6 +5,7 @@ use std::ops::Range;
 use parquet::arrow::ProjectionMask;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
+use crate::error::Error;
 use crate::footer::Footer;
 use crate::footer::page_index::stored_range;
 use crate::read::size::decoded_bytes;
@@ -25,11 +26,16 @@ pub(crate) struct Piece {
 /// Pieces of all columns in order: stored bytes of each about a sixth of `memory_bytes`, a batch a quarter of that.
 ///
 /// A row group that is larger is cut along its pages, or streamed where there is no page index.
-pub(crate) fn pieces(footer: &Footer, memory_bytes: u64, extra_row_bytes: u64) -> Vec<Piece> {
+pub(crate) fn pieces(
+    name: &str,
+    footer: &Footer,
+    memory_bytes: u64,
+    extra_row_bytes: u64,
+) -> Result<Vec<Piece>, Error> {
     let most_held_bytes = (memory_bytes / 6).max(1);
     let mut pieces = Vec::new();
     let mut first = 0;
-    for group in footer.metadata().row_groups() {
+    for group in footer.metadata(name)?.row_groups() {
         let rows = group.num_rows().unsigned_abs();
         let whole = first..first + rows;
         first = whole.end;
@@ -53,7 +59,7 @@ pub(crate) fn pieces(footer: &Footer, memory_bytes: u64, extra_row_bytes: u64) -
         let starts = (0..parts).map(|part| whole.start + part * step);
         pieces.extend(starts.take_while(|start| *start < whole.end).map(cut));
     }
-    pieces
+    Ok(pieces)
 }
 
 fn has_pages(footer: &Footer, group: &RowGroupMetaData) -> bool {

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection};
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use crate::error::Error;
 use crate::features::projection::{Place, Projection};
 use crate::footer::Footer;
+use crate::footer::narrow::NarrowSchema;
 use crate::footer::page_index::{PageIndex, stored_range};
 use crate::read::fetch::PieceRequest;
 
@@ -106,32 +107,72 @@ pub(crate) fn plan(
     let wanted = wanted_rows(name, request)?;
     let rows = wanted.iter().map(|range| range.end - range.start).sum();
     let selection = selection(&wanted, &group_rows);
+    let key = (projection.schema.roots().to_vec(), row_group);
+    let group = projected_group(name, footer, &projection.schema, row_group)?;
     let ranges = match rows {
         0 => Vec::new(),
-        _ => chunk_ranges(name, footer, row_group, &projection.schema.leaves)?,
-    };
-    let leaves = projection.schema.leaves.iter();
-    let encrypted = leaves.into_iter().any(|leaf| footer.is_encrypted(*leaf));
-    let key = (projection.schema.roots().to_vec(), row_group);
-    let (arrow, row_group, mask) = match encrypted {
-        false => {
-            let narrow = footer.narrow_group(name, &projection.schema, row_group)?;
-            (narrow, 0, ProjectionMask::all())
-        }
-        // an encrypted page is tied to its column's place in the file
-        true => (footer.arrow(name)?.clone(), row_group, projection.mask),
+        _ => chunk_ranges(name, footer, &group)?,
     };
     Ok(ReadPlan {
-        arrow,
-        row_group,
+        arrow: group.arrow,
+        row_group: group.index,
         selection,
         rows,
-        projection: mask,
+        projection: group.projection,
         key,
         places: projection.places,
         ranges,
         by_page: false,
-        encrypted,
+        encrypted: group.encrypted,
+    })
+}
+
+/// A row group, as a projection sees it.
+pub(crate) struct ProjectedGroup {
+    arrow: ArrowReaderMetadata,
+    /// Index in `arrow`.
+    index: usize,
+    /// The projected ones of its columns.
+    pub(crate) projection: ProjectionMask,
+    encrypted: bool,
+}
+
+impl ProjectedGroup {
+    pub(crate) fn metadata(&self) -> &RowGroupMetaData {
+        self.arrow.metadata().row_group(self.index)
+    }
+
+    /// The projected column chunks.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &ColumnChunkMetaData> + Clone {
+        let columns = self.metadata().columns().iter().enumerate();
+        let projected = columns.filter(|(leaf, _)| self.projection.leaf_included(*leaf));
+        projected.map(|(_, column)| column)
+    }
+}
+
+/// A row group by its index in the file.
+pub(crate) fn projected_group(
+    name: &str,
+    footer: &Footer,
+    schema: &NarrowSchema,
+    row_group: usize,
+) -> Result<ProjectedGroup, Error> {
+    let leaves = || schema.leaves.iter().copied();
+    if !leaves().any(|leaf| footer.is_encrypted(leaf)) {
+        return Ok(ProjectedGroup {
+            arrow: footer.narrow_group(name, schema, row_group)?,
+            index: 0,
+            projection: ProjectionMask::all(),
+            encrypted: false,
+        });
+    }
+    // an encrypted page is tied to its column's place in the file
+    let arrow = footer.arrow(name)?;
+    Ok(ProjectedGroup {
+        projection: ProjectionMask::leaves(arrow.parquet_schema(), leaves()),
+        arrow,
+        index: row_group,
+        encrypted: true,
     })
 }
 
@@ -142,7 +183,7 @@ pub(crate) fn row_group(
     rows: &Range<u64>,
 ) -> Result<(usize, Range<u64>), Error> {
     let mut first = 0;
-    for (index, count) in footer.row_group_rows().into_iter().enumerate() {
+    for (index, count) in footer.row_group_rows().iter().enumerate() {
         let group = first..first + count;
         if group.start <= rows.start && rows.start < group.end {
             return match rows.end <= group.end && rows.start <= rows.end {
@@ -197,14 +238,12 @@ fn selection(wanted: &[Range<u64>], group: &Range<u64>) -> Option<RowSelection> 
 fn chunk_ranges(
     name: &str,
     footer: &Footer,
-    row_group: usize,
-    leaves: &[usize],
+    group: &ProjectedGroup,
 ) -> Result<Vec<Range<u64>>, Error> {
-    let group = footer.metadata().row_group(row_group);
-    let mut ranges = leaves
-        .iter()
-        .map(|leaf| chunk_range(name, footer, group, *leaf))
-        .collect::<Result<Vec<_>, _>>()?;
+    let ranges = group
+        .columns()
+        .map(|column| chunk_range(name, footer, column));
+    let mut ranges = ranges.collect::<Result<Vec<_>, _>>()?;
     ranges.sort_unstable_by_key(|range| range.start);
     Ok(ranges)
 }
@@ -213,10 +252,8 @@ fn chunk_ranges(
 pub(crate) fn chunk_range(
     name: &str,
     footer: &Footer,
-    group: &RowGroupMetaData,
-    leaf: usize,
+    column: &ColumnChunkMetaData,
 ) -> Result<Range<u64>, Error> {
-    let column = group.column(leaf);
     let start = column
         .dictionary_page_offset()
         .unwrap_or(column.data_page_offset());

@@ -13,7 +13,7 @@ use crate::files::Files;
 use crate::footer::page_index::stored_range;
 use crate::read::fetch::{PieceRequest, ReadCounters, known_footer};
 use crate::read::hold::held_bytes;
-use crate::read::plan::row_group;
+use crate::read::plan::{projected_group, row_group};
 
 /// Bytes of memory that a piece takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,15 +36,16 @@ pub(crate) async fn size(
     let path = &request.file.path;
     let name = files.store.name(path);
     let projection = project(&name, &footer, &files.names, &request.features)?;
-    let footer = &unlock::open_columns(files, path, Arc::clone(&footer), &projection.mask).await?;
+    let leaves = &projection.schema.leaves;
+    let footer = &unlock::open_columns(files, path, Arc::clone(&footer), leaves).await?;
     let (index, group_rows) = row_group(&name, footer, &request.rows)?;
-    let group = footer.metadata().row_group(index);
-    let share = match stored_range(footer, group, &projection.mask) {
+    let projected = projected_group(&name, footer, &projection.schema, index)?;
+    let group = projected.metadata();
+    let share = match stored_range(footer, group, &projected.projection) {
         Some(_) => rows(&request.rows) as f64 / rows(&group_rows).max(1) as f64,
         None => 1.0,
     };
-    let leaves = projection.schema.leaves.iter();
-    let columns = leaves.map(|leaf| group.column(*leaf));
+    let columns = projected.columns();
     let fetched: Vec<u64> = columns
         .clone()
         .map(|column| fetched_bytes(column, share))

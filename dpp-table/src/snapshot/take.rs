@@ -132,7 +132,8 @@ fn add_features(
 ) -> Result<(), Error> {
     let names = &files.names;
     let name = files.store.name(path);
-    let arrow = footer.arrow(&name)?.schema();
+    let arrow = footer.arrow(&name)?;
+    let arrow = arrow.schema();
     schema.add(&name, arrow)?;
     let sampled = keys
         .iter()

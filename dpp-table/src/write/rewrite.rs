@@ -210,13 +210,14 @@ impl Writing<'_> {
     /// The first rows of a file, laid out.
     async fn sample(&self, file: &SnapshotFile) -> Result<Option<RecordBatch>, Error> {
         let (footer, layout) = self.layout(file).await?;
-        let Some(piece) = self.pieces(&footer, &layout).into_iter().next() else {
+        let name = self.files.store.name(&file.path);
+        let pieces = self.pieces(&name, &footer, &layout)?;
+        let Some(piece) = pieces.into_iter().next() else {
             return Ok(None);
         };
         let end = piece.rows.start + piece.batch_rows as u64;
         let rows = piece.rows.start..piece.rows.end.min(end);
         let fetched = self.fetch(file, &footer, &Piece { rows, ..piece }).await?;
-        let name = self.files.store.name(&file.path);
         let named = name.clone();
         let first = blocking(&name, move || {
             let first = fetched.stored_batches()?.next().transpose()?;
@@ -236,7 +237,8 @@ impl Writing<'_> {
 
     async fn write_file(&self, file: &SnapshotFile) -> Result<(), Error> {
         let (footer, layout) = self.layout(file).await?;
-        let pieces = self.pieces(&footer, &layout);
+        let name = self.files.store.name(&file.path);
+        let pieces = self.pieces(&name, &footer, &layout)?;
         let path = written_path(self.files.store.url(), &file.path);
         let limits = self.settings.write.row_group(self.memory_bytes);
         let new_file = self
@@ -297,14 +299,14 @@ impl Writing<'_> {
         metrics::record(io);
         let name = files.store.name(&file.path);
         let order = &self.settings.order;
-        let stored = footer.arrow(&name)?.schema();
-        let layout = Layout::new(&name, stored, &keys, &files.names, order)?;
+        let stored = footer.arrow(&name)?;
+        let layout = Layout::new(&name, stored.schema(), &keys, &files.names, order)?;
         Ok((footer, Arc::new(layout)))
     }
 
-    fn pieces(&self, footer: &Footer, layout: &Layout) -> Vec<Piece> {
+    fn pieces(&self, name: &str, footer: &Footer, layout: &Layout) -> Result<Vec<Piece>, Error> {
         let entry_bytes = layout.entries() as u64 * ENTRY_BYTES;
-        pieces(footer, self.memory_bytes, entry_bytes)
+        pieces(name, footer, self.memory_bytes, entry_bytes)
     }
 
     async fn fetch(

@@ -1,9 +1,7 @@
 //! Which columns of a projection are encrypted. Pure.
 
-use parquet::arrow::ProjectionMask;
 use parquet::file::column_crypto_metadata::ColumnCryptoMetaData;
-
-use crate::footer::Footer;
+use parquet::file::metadata::ParquetMetaData;
 
 /// A column with a key of its own: its path as the file writes it, and its key metadata.
 pub(super) type LockedColumn = (String, Option<Vec<u8>>);
@@ -17,12 +15,10 @@ pub(super) struct Locked {
 }
 
 /// `None` when none is encrypted.
-pub(super) fn locked(footer: &Footer, projection: &ProjectionMask) -> Option<Locked> {
-    let group = footer.metadata().row_groups().first()?;
-    let projected = group.columns().iter().enumerate();
-    let projected = projected.filter(|(leaf, _)| projection.leaf_included(*leaf));
-    let mut encrypted =
-        projected.filter_map(|(_, column)| Some((column, column.crypto_metadata()?)));
+pub(super) fn locked(footer: &ParquetMetaData, leaves: &[usize]) -> Option<Locked> {
+    let group = footer.row_groups().first()?;
+    let projected = leaves.iter().map(|leaf| group.column(*leaf));
+    let mut encrypted = projected.filter_map(|column| Some((column, column.crypto_metadata()?)));
     let (column, crypto) = encrypted.next()?;
     let own_key = |crypto: &ColumnCryptoMetaData| match crypto {
         ColumnCryptoMetaData::ENCRYPTION_WITH_COLUMN_KEY(own) => {

@@ -17,7 +17,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parquet::arrow::ProjectionMask;
 use parquet::file::metadata::ParquetMetaData;
 use tokio::sync::OnceCell;
 
@@ -85,17 +84,18 @@ pub(crate) fn seal_of(metadata: &ParquetMetaData, stored: StoredFooter) -> Optio
         .then(|| Seal::new(stored))
 }
 
-/// The footer with the metadata of the projected columns unlocked. Asks for the keys it lacks, and no others.
+/// The footer with the metadata of some columns unlocked. Asks for the keys it lacks, and no others.
 pub(crate) async fn open_columns(
     files: &Files,
     path: &str,
     footer: Arc<Footer>,
-    projection: &ProjectionMask,
+    leaves: &[usize],
 ) -> Result<Arc<Footer>, Error> {
     let Some(seal) = &footer.seal else {
         return Ok(footer);
     };
-    let Some(locked) = locked(&footer, projection) else {
+    let name = files.store.name(path);
+    let Some(locked) = locked(&*footer.metadata(&name)?, leaves) else {
         return Ok(footer);
     };
     if seal.stored.encrypted && locked.columns.is_empty() {
@@ -103,7 +103,7 @@ pub(crate) async fn open_columns(
     }
     let Some(keys) = &files.keys else {
         return Err(Error::Encrypted {
-            path: files.store.name(path),
+            path: name,
             part: format!("column {}", locked.first),
         });
     };
@@ -122,7 +122,6 @@ pub(crate) async fn open_columns(
         None => (asking.footer_key().await?, expires),
     };
     asking.add(&mut file_keys, locked.columns).await?;
-    let name = files.store.name(path);
     let opened = seal.decode(&name, file_keys, footer.etag.clone(), expires);
     let opened = opened.await?;
     let footer = Arc::clone(&opened.footer);

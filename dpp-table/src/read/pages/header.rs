@@ -8,8 +8,8 @@
 
 use parquet::file::reader::ChunkReader;
 
-use crate::read::pages::thrift::{FALSE, I32, MAX_DEPTH, STOP, STRUCT, TRUE, Thrift};
 use crate::read::sparse::SparseFile;
+use crate::thrift::{FALSE, I32, MAX_DEPTH, STOP, STRUCT, TRUE, Thrift};
 
 /// A page, as its header describes it. Nothing here is to be believed without a check.
 #[derive(Debug)]

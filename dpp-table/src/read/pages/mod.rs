@@ -1,4 +1,4 @@
-//! The pages of a column chunk: their headers (`header`, `thrift`), and one after another as bytes (`walk`, `unpack`).
+//! The pages of a column chunk: their headers (`header`), and one after another as bytes (`walk`, `unpack`).
 //!
 //! Before the Parquet crate reads a chunk its pages are walked here, with nothing decompressed: a page that
 //! claims more memory than any writer uses is refused, and so is one that does not fit its checksum.
@@ -12,7 +12,6 @@
 
 pub(crate) mod checked;
 pub(crate) mod header;
-mod thrift;
 pub(crate) mod unpack;
 pub(crate) mod walk;
 

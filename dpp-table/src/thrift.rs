@@ -1,4 +1,4 @@
-//! Thrift's compact protocol, as far as page headers need it.
+//! Thrift's compact protocol, as far as page headers and footers need it.
 
 pub(crate) const STOP: u8 = 0;
 pub(crate) const TRUE: u8 = 1;
@@ -6,19 +6,19 @@ pub(crate) const FALSE: u8 = 2;
 const BYTE: u8 = 3;
 const I16: u8 = 4;
 pub(crate) const I32: u8 = 5;
-const I64: u8 = 6;
+pub(crate) const I64: u8 = 6;
 const DOUBLE: u8 = 7;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
+pub(crate) const BINARY: u8 = 8;
+pub(crate) const LIST: u8 = 9;
 const SET: u8 = 10;
 pub(crate) const STRUCT: u8 = 12;
-/// Page headers nest three deep.
+/// Page headers nest three deep, what a footer says of a column six.
 pub(crate) const MAX_DEPTH: u8 = 8;
 
 /// Reads thrift's compact protocol from the front of a slice; `None` where it is not that.
 pub(crate) struct Thrift<'a>(pub(crate) &'a [u8]);
 
-impl Thrift<'_> {
+impl<'a> Thrift<'a> {
     /// Id and type of the next field of a struct.
     pub(crate) fn field(&mut self, previous: i64) -> Option<(i64, u8)> {
         let byte = self.byte()?;
@@ -37,10 +37,7 @@ impl Thrift<'_> {
             BYTE => self.take(1),
             I16 | I32 | I64 => self.varint().map(|_| ()),
             DOUBLE => self.take(8),
-            BINARY => {
-                let length = self.varint()?;
-                self.take(length)
-            }
+            BINARY => self.binary().map(|_| ()),
             LIST | SET => self.skip_list(depth),
             STRUCT => {
                 let mut field = 0;
@@ -57,14 +54,28 @@ impl Thrift<'_> {
         }
     }
 
-    fn skip_list(&mut self, depth: u8) -> Option<()> {
+    /// How many items follow, and of which type.
+    pub(crate) fn list(&mut self) -> Option<(u64, u8)> {
         let byte = self.byte()?;
         let items = match byte >> 4 {
             15 => self.varint()?,
             items => u64::from(items),
         };
+        Some((items, byte & 0x0F))
+    }
+
+    /// A string's bytes.
+    pub(crate) fn binary(&mut self) -> Option<&'a [u8]> {
+        let length = self.varint()?;
+        let (found, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
+        self.0 = rest;
+        Some(found)
+    }
+
+    fn skip_list(&mut self, depth: u8) -> Option<()> {
+        let (items, kind) = self.list()?;
         for _ in 0..items {
-            match byte & 0x0F {
+            match kind {
                 // in a list, unlike in a field, a boolean takes a byte
                 TRUE | FALSE => self.take(1)?,
                 kind => self.skip(kind, depth)?,
