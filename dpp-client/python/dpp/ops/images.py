@@ -77,7 +77,8 @@ class ImagesOps(Node):
         - Drawn from (seed, epoch, row id): the same part on any worker, another one in the next epoch.
         - Up to ten times an area (evenly) and an aspect (evenly by its logarithm) are drawn, until the part fits; then
           where it lies, evenly. If none fits, the largest part of the nearest aspect in the middle.
-        - Scaled as `resize` does. A null row is black.
+        - Scaled as `resize` does; where the filter reaches beyond the part, it finds the image's pixels there. A null
+          row is black.
         - Errors: h or w not between 1 and 4096; min_scale not above 0 and at most 1.
         - Source: torchvision RandomResizedCrop; the draws are ours.
         """
@@ -86,7 +87,9 @@ class ImagesOps(Node):
     def resize(self, h: PerFeature[int], w: PerFeature[int]) -> Self:
         """The whole image scaled to h × w pixels, whatever its aspect. image `[rows]` → pixels `[rows, 3, h, w]`, u8.
 
-        - Bilinear, the filter as wide as the image shrinks (torchvision's and Pillow's antialiasing), in fixed point.
+        - Bilinear, the filter as wide as the image shrinks (torchvision's and Pillow's antialiasing): pixel i of n on a
+          side of m is the mean of the image's pixels j weighted by max(0, 1 − |j + ½ − (i + ½) · m/n| / max(1, m/n)).
+          One side after the other, in fixed point, each rounded to a whole value.
         - A null row is black.
         - Errors: h or w not between 1 and 4096.
         - Source: torchvision Resize; fast_image_resize.

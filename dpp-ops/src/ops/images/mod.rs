@@ -15,6 +15,8 @@ mod draws;
 mod fit;
 
 #[cfg(test)]
+mod scaled_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::registry::Entry;

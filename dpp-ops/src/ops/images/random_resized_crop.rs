@@ -20,7 +20,7 @@ use crate::{
 /// - Drawn from (seed, epoch, row id): the same part on any worker, another one in the next epoch.
 /// - Up to ten times an area (evenly) and an aspect (evenly by its logarithm) are drawn, until the part fits; then where it
 ///   lies, evenly. If none fits, the largest part of the nearest aspect in the middle.
-/// - Scaled as `resize` does. A null row is black.
+/// - Scaled as `resize` does; where the filter reaches beyond the part, it finds the image's pixels there. A null row is black.
 /// - Errors: h or w not between 1 and 4096; min_scale not above 0 and at most 1.
 /// - Source: torchvision RandomResizedCrop; the draws are ours.
 #[derive(Debug)]

@@ -14,7 +14,9 @@ use crate::{
 /// `resize(h, w)`: the whole image scaled to h × w pixels, whatever its aspect. image `[rows]` → pixels
 /// `[rows, 3, h, w]`, u8.
 ///
-/// - Bilinear, the filter as wide as the image shrinks (torchvision's and Pillow's antialiasing), in fixed point.
+/// - Bilinear, the filter as wide as the image shrinks (torchvision's and Pillow's antialiasing): pixel i of n on a side of m is
+///   the mean of the image's pixels j weighted by max(0, 1 − |j + ½ − (i + ½) · m/n| / max(1, m/n)). One side after the other, in
+///   fixed point, each rounded to a whole value.
 /// - A null row is black.
 /// - Errors: h or w not between 1 and 4096.
 /// - Source: torchvision Resize; fast_image_resize.

@@ -32,7 +32,7 @@ fn png(image: &RgbImage) -> Vec<u8> {
 }
 
 /// An op on one column, with row ids from 100 and an epoch.
-fn run(
+pub(super) fn run(
     name: &str,
     parameters: &[(&str, Value)],
     column: &Column,
@@ -65,11 +65,11 @@ fn images(files: &[Option<Vec<u8>>]) -> Column {
     run("decode_image", &[], &Column::Bytes(files), 0).unwrap()
 }
 
-fn size(h: i64, w: i64) -> [(&'static str, Value); 2] {
+pub(super) fn size(h: i64, w: i64) -> [(&'static str, Value); 2] {
     [("h", h.into()), ("w", w.into())]
 }
 
-fn bytes(column: &Column) -> &[u8] {
+pub(super) fn bytes(column: &Column) -> &[u8] {
     column.pixels().unwrap().values().as_slice()
 }
 
@@ -83,7 +83,7 @@ fn planes(h: u32, w: u32, pixel: impl Fn(u32, u32) -> [u8; 3]) -> Vec<u8> {
 }
 
 /// Random pictures of a height and a width, some of them null.
-fn pictures(
+pub(super) fn pictures(
     sides: std::ops::Range<u32>,
 ) -> impl Strategy<Value = (u32, u32, Vec<Option<RgbImage>>)> {
     let picture = |(h, w)| {
@@ -94,7 +94,7 @@ fn pictures(
     (sides.clone(), sides).prop_flat_map(picture)
 }
 
-fn files(pictures: &[Option<RgbImage>]) -> Column {
+pub(super) fn files(pictures: &[Option<RgbImage>]) -> Column {
     images(
         &pictures
             .iter()
@@ -194,25 +194,6 @@ fn equals_row_by_row() {
             };
             let middle = |y, x| from(y, h, to_h).zip(from(x, w, to_w));
             assert_eq!(bytes(&found), expected((to_h, to_w), &pictures, middle));
-        },
-    );
-    // All of a small square's area is the square, whatever is drawn; `parts_lie_within_their_image` is about the others.
-    check_rows(
-        "random_resized_crop",
-        (pictures(1..2), any::<i64>()),
-        |((h, w, pictures), seed)| {
-            let [height, width] = size(h.into(), w.into());
-            let parameters = [
-                height,
-                width,
-                ("seed", seed.into()),
-                ("min_scale", 1.into()),
-            ];
-            let found = run("random_resized_crop", &parameters, &files(&pictures), 0).unwrap();
-            assert_eq!(
-                bytes(&found),
-                expected((h, w), &pictures, |y, x| Some((y, x)))
-            );
         },
     );
 }
