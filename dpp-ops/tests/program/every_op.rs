@@ -1,6 +1,6 @@
 //! Every op, as nodes of plans to be tried on everything.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use dpp_ops::{Registry, fit::Fitted};
 
@@ -109,7 +109,12 @@ pub(crate) const OPS: [(usize, &str); 82] = [
 ];
 
 /// The ops, with the artefact that `look_up` refers to: the ids 3 and −1.
-pub(crate) fn registry() -> Registry {
+pub(crate) fn registry() -> &'static Registry {
+    static REGISTRY: LazyLock<Registry> = LazyLock::new(with_artefact);
+    &REGISTRY
+}
+
+fn with_artefact() -> Registry {
     let header = r#"{"format": "dpp.fit", "version": 1, "origin": {"snapshot": "", "plan": ""}, "rows": 2, "columns": [],
         "vocabularies": [{"name": "C", "ids": 2}]}"#;
     let numbers = [3i64, -1, 1, 1].map(i64::to_le_bytes);

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's failure is a panic")]
 
+mod any_plan;
 mod columns;
 mod cost;
 mod every_op;
@@ -97,7 +98,7 @@ proptest! {
         prop_assert!(accepted.len() >= FEATURES.len(), "every feature goes somewhere");
         let bound = plan(&accepted).unwrap();
         prop_assert_eq!(&bound.bind(&schema()).unwrap(), &bound);
-        let program = Program::compile_with(&bound, &registry()).unwrap();
+        let program = Program::compile_with(&bound, registry()).unwrap();
         let packed = program.run(&batch(&program, &rows), &row_ids(0..rows.len())).unwrap();
         packed.check().unwrap();
     }
