@@ -27,6 +27,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Bucketize {
     borders: Vec<f32>,
+    /// Of borders, each that comes more than once, once.
+    doubled: Vec<f32>,
     right: bool,
 }
 
@@ -52,82 +54,119 @@ fn construct(reader: &mut Reader<'_>) -> Result<SharedOp, Error> {
         );
         return Err(reader.bad("borders", message));
     }
-    Ok(Arc::new(Bucketize { borders, right }))
+    let pairs = borders.windows(2).filter(|pair| pair[0] == pair[1]);
+    let mut doubled: Vec<f32> = pairs.map(|pair| pair[0]).collect();
+    doubled.dedup();
+    Ok(Arc::new(Bucketize {
+        borders,
+        doubled,
+        right,
+    }))
 }
 
 impl Bucketize {
+    /// Few borders are all looked at, in loops that vectorise; of many, searching looks at fewer.
     fn bins(&self, values: &[f32]) -> Vec<i64> {
+        if self.borders.len() > MOST_TO_COUNT {
+            return values.iter().map(|&x| self.bin(x)).collect();
+        }
+        let of_nan = u32::try_from(self.bin(f32::NAN)).unwrap_or(u32::MAX);
         let borders = self.borders.as_slice();
-        if self.right {
-            let below = counts(borders, values, |border, x| border < x);
-            let last = borders.len() - 1;
-            let bins = below.into_iter().zip(values).map(|(below, &x)| {
-                let next = borders[(below as usize + 1).min(last)];
-                let is_past = x >= next || x.is_nan();
-                i64::from(below) + i64::from(is_past && (below as usize) < last)
-            });
-            bins.collect()
-        } else {
-            let past = counts(borders, values, |border, x| x >= border || x.is_nan());
-            past.into_iter().map(i64::from).collect()
+        match self.right {
+            true => vectorised(Counting {
+                borders,
+                doubled: &self.doubled,
+                values,
+                is_before: |border, x| border < x,
+                of_nan,
+            }),
+            false => vectorised(Counting {
+                borders,
+                doubled: &[],
+                values,
+                is_before: |border, x| border <= x,
+                of_nan,
+            }),
         }
+    }
+
+    fn bin(&self, x: f32) -> i64 {
+        let borders = self.borders.as_slice();
+        let bin = match self.right {
+            true => {
+                let below = borders.partition_point(|&border| border < x);
+                let next = borders.get(below + 1);
+                below + usize::from(next.is_some_and(|&next| x >= next || x.is_nan()))
+            }
+            false if x.is_nan() => borders.len(),
+            false => borders.partition_point(|&border| border <= x),
+        };
+        i64::try_from(bin).unwrap_or(i64::MAX)
     }
 }
 
-/// How many borders come `before` each value; they are the first ones.
-///
-/// Few borders are all looked at, in loops that vectorise; of many, searching looks at fewer.
-fn counts(borders: &[f32], values: &[f32], before: impl Fn(f32, f32) -> bool) -> Vec<u32> {
-    let mut counts = vec![0u32; values.len()];
-    if borders.len() > MOST_TO_COUNT {
-        for (count, &x) in counts.iter_mut().zip(values) {
-            let place = borders.partition_point(|&border| before(border, x));
-            *count = u32::try_from(place).unwrap_or(u32::MAX);
-        }
-    } else {
-        vectorised(Counting {
-            borders,
-            values,
-            counts: &mut counts,
-            before,
-        });
-    }
-    counts
-}
-
+/// Bins by counting: the borders before a value, and one more where it is a doubled border, which lies behind the first
+/// of its equals.
 struct Counting<'a, B> {
     borders: &'a [f32],
+    doubled: &'a [f32],
     values: &'a [f32],
-    counts: &'a mut [u32],
-    before: B,
+    is_before: B,
+    /// The bin of NaN, which compares with no border.
+    of_nan: u32,
 }
 
 impl<B: Fn(f32, f32) -> bool> Kernel for Counting<'_, B> {
-    type Output = ();
+    type Output = Vec<i64>;
 
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> Vec<i64> {
+        let mut bins = Vec::with_capacity(self.values.len());
         let (blocks, rest) = self.values.as_chunks::<BLOCK>();
-        let (count_blocks, count_rest) = self.counts.as_chunks_mut::<BLOCK>();
-        for (counts, values) in count_blocks.iter_mut().zip(blocks) {
-            for &border in self.borders {
-                for (count, &x) in counts.iter_mut().zip(values) {
-                    *count += u32::from((self.before)(border, x));
-                }
-            }
+        for values in blocks {
+            bins.extend_from_slice(&self.block(values));
         }
-        for (count, &x) in count_rest.iter_mut().zip(rest) {
-            let before = self.borders.iter().map(|&border| (self.before)(border, x));
-            *count = before.map(u32::from).sum();
+        if rest.is_empty() {
+            return bins;
         }
+        let mut last = [0.0; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        bins.extend_from_slice(&self.block(&last)[..rest.len()]);
+        bins
     }
 }
 
-/// Values counted together; their counts stay in registers and the first-level cache.
+impl<B: Fn(f32, f32) -> bool> Counting<'_, B> {
+    #[inline(always)]
+    fn block(&self, values: &[f32; BLOCK]) -> [i64; BLOCK] {
+        let mut counts = [0u32; BLOCK];
+        for (count, x) in counts.iter_mut().zip(values) {
+            *count = if x.is_nan() { self.of_nan } else { 0 };
+        }
+        for &border in self.borders {
+            for (count, &x) in counts.iter_mut().zip(values) {
+                *count += u32::from((self.is_before)(border, x));
+            }
+        }
+        for &doubled in self.doubled {
+            for (count, &x) in counts.iter_mut().zip(values) {
+                *count += u32::from(doubled == x);
+            }
+        }
+        let mut bins = [0i64; BLOCK];
+        for (bin, count) in bins.iter_mut().zip(&counts) {
+            *bin = (*count).into();
+        }
+        bins
+    }
+}
+
+/// Values counted together, in loops: `array::map` is not compiled for the width of vectors. Their counts stay in
+/// registers and the first-level cache.
 const BLOCK: usize = 64;
 
 /// From here on searching is faster.
-const MOST_TO_COUNT: usize = 80;
+const MOST_TO_COUNT: usize = 128;
 
 impl Op for Bucketize {
     fn output_kind(&self, inputs: &[Kind]) -> Result<Kind, Mismatch> {
@@ -279,7 +318,7 @@ mod tests {
         let cases = (
             dense_rows(),
             any_lists(),
-            prop_oneof![6 => vec(any_border(), 1..12), 1 => vec(any_border(), 75..90)],
+            prop_oneof![6 => vec(any_border(), 1..12), 1 => vec(any_border(), 120..140)],
             any::<bool>(),
         );
         check_rows("bucketize", cases, |(rows, ids, mut borders, right)| {
