@@ -13,13 +13,20 @@ use indicatif::ProgressBar;
 use rustix::time::{ClockId, clock_gettime};
 
 use self::report::{Cost, Report};
-use crate::{error::Error, job::JobArguments, output, progress};
+use crate::{
+    error::Error,
+    job::{BatchArguments, JobArguments},
+    output, progress,
+};
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     job: JobArguments,
+
+    #[command(flatten)]
+    batch: BatchArguments,
 
     /// Seconds to measure; a shorter table is read again, a longer one is left in the middle
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = value_parser!(u64).range(1..=86_400))]
@@ -155,7 +162,7 @@ impl Arguments {
 
     fn settings(&self) -> Settings {
         Settings {
-            batch: BatchRows::PerRank(self.job.batch_size),
+            batch: BatchRows::PerRank(self.batch.batch_size),
             run_name: "dpp bench".to_owned(),
             ..Settings::default()
         }

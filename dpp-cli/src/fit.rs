@@ -1,6 +1,6 @@
 //! `dpp fit`: statistics, quantiles and vocabularies of a plan's outputs, kept as an artefact that plans refer to.
 //!
-//! Table and plan become a loader, on-box or at workers; its batches are added up in their order, one pass in all.
+//! Table and plan become a loader whose rows are parts of the sums, made where rows are read: by on-box threads or workers.
 
 use clap::{Args, value_parser};
 use dpp_client::{BatchRows, Loader, Settings};
@@ -102,13 +102,13 @@ async fn fit(arguments: &Arguments, plan: Plan) -> Result<Fitted, Error> {
         most_ids: arguments.most_ids,
         most_counted: arguments.most_counted,
     };
-    let hash = plan.hash();
+    let (mut fit, hash) = (Fit::start(settings)?, plan.hash());
     let mut loader = Loader::open(
         arguments.place.open(&arguments.job.keys)?,
         arguments.job.table(),
-        plan.with_missing(f32::NAN).to_proto(), // so that a null is no value
+        plan.for_fitting()?.to_proto(),
         Settings {
-            batch: BatchRows::PerRank(arguments.job.batch_size),
+            batch: BatchRows::PerRank(1), // a row is a part
             worker_timeout_seconds: arguments.place.worker_timeout_seconds,
             run_name: "dpp fit".to_owned(),
             ..Settings::default()
@@ -120,12 +120,10 @@ async fn fit(arguments: &Arguments, plan: Plan) -> Result<Fitted, Error> {
         plan: hash,
     };
     let bar = progress::rows("fitting", loader.num_rows());
-    let mut fit = Fit::start(loader.layout().clone(), settings)?;
     let mut batches = loader.start_epoch();
     while let Some(batch) = batches.next().await {
         let batch = batch?;
-        fit.add(&batch.tensors)?;
-        bar.inc(batch.tensors.rows as u64);
+        bar.inc(fit.add(&batch.tensors)?);
     }
     bar.finish_and_clear();
     Ok(fit.finish(origin))

@@ -21,6 +21,16 @@ pub(crate) struct JobArguments {
     #[arg(long, value_name = "FILE", env = "DPP_PLAN")]
     plan: PathBuf,
 
+    #[command(flatten)]
+    storage: StorageArguments,
+
+    #[command(flatten)]
+    pub(crate) keys: KeyArguments,
+}
+
+/// How its rows are cut.
+#[derive(Args)]
+pub(crate) struct BatchArguments {
     /// Rows of a batch, per rank
     #[arg(
         long,
@@ -29,12 +39,6 @@ pub(crate) struct JobArguments {
         default_value = "8192"
     )]
     pub(crate) batch_size: u64,
-
-    #[command(flatten)]
-    storage: StorageArguments,
-
-    #[command(flatten)]
-    pub(crate) keys: KeyArguments,
 }
 
 impl JobArguments {

@@ -13,13 +13,22 @@ use dpp_proto::{
 use indicatif::ProgressBar;
 
 use self::report::Report;
-use crate::{error::Error, job::JobArguments, output, place::PlaceArguments, progress};
+use crate::{
+    error::Error,
+    job::{BatchArguments, JobArguments},
+    output,
+    place::PlaceArguments,
+    progress,
+};
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     job: JobArguments,
+
+    #[command(flatten)]
+    batch: BatchArguments,
 
     #[command(flatten)]
     place: PlaceArguments,
@@ -98,7 +107,7 @@ impl Drained {
 impl Arguments {
     fn settings(&self) -> Settings {
         Settings {
-            batch: BatchRows::PerRank(self.job.batch_size),
+            batch: BatchRows::PerRank(self.batch.batch_size),
             rank: self.rank,
             world_size: self.world_size,
             worker_timeout_seconds: self.place.worker_timeout_seconds,
@@ -112,7 +121,7 @@ fn bar(loader: &Loader, arguments: &Arguments, most_steps: u64) -> ProgressBar {
     let rows = loader.num_rows() / arguments.world_size * arguments.epochs;
     progress::rows(
         "running",
-        rows.min(most_steps.saturating_mul(arguments.job.batch_size)),
+        rows.min(most_steps.saturating_mul(arguments.batch.batch_size)),
     )
 }
 

@@ -73,7 +73,7 @@ pub struct Loader {
     job: Arc<OpenJob>,
     described: Description,
     plan_hash: String,
-    /// Of the row filter, if the plan has one.
+    /// Of what makes fewer rows of those that are read, if the plan has such.
     filter_hash: Option<String>,
     agreement: Option<Arc<dyn Agreement>>,
     order: Arc<Order>,
@@ -139,7 +139,7 @@ impl Loader {
         settings: Settings,
         opened: Instant,
     ) -> Result<Loader, Error> {
-        let filter_hash = described.plan.row_filter.as_ref().map(message_hash);
+        let filter_hash = filter_hash(&described.plan);
         if filter_hash.is_some() && settings.child.is_some() {
             return Err(Error::invalid(
                 "a plan with a row filter (where) has its steps one after another, and several processes can't share them: \
@@ -305,6 +305,14 @@ impl Loader {
 
     fn order_hash(&self, order: &Order) -> String {
         order.hash(self.snapshot_hash(), self.filter_hash.as_deref())
+    }
+}
+
+/// Names what makes fewer rows of those that are read: a row filter, or fitting, which makes one of many.
+fn filter_hash(plan: &v1::Plan) -> Option<String> {
+    match plan.for_fitting {
+        true => Some(message_hash(plan)),
+        false => plan.row_filter.as_ref().map(message_hash),
     }
 }
 

@@ -18,7 +18,7 @@ use dpp_batch::{Layout, SparseKey, concat, padding};
 use dpp_micro::side_by_side;
 use dpp_ops::{
     Column, Registry,
-    fit::{Fit, FitSettings, Fitted, Origin},
+    fit::{Fit, FitSettings, Fitted, Origin, Part},
     id_list::IdList,
     parameters::{Parameters, Value},
 };
@@ -87,8 +87,10 @@ fn fitted(column: &Column) -> Fitted {
     let mut row = concat(&layout, &[padding(&layout, 1)]);
     row.sparse.lengths = Buffer::from_vec(vec![count]);
     row.sparse.values = ids.inner().clone();
-    let mut fit = Fit::start(layout, FitSettings::default()).expect("an output to fit");
-    fit.add(&row).expect("few distinct ids");
+    let mut part = Part::of(&layout);
+    part.add(&row);
+    let mut fit = Fit::start(FitSettings::default()).expect("the defaults can be meant");
+    fit.add(&part.into_batch()).expect("few distinct ids");
     fit.finish(Origin::default())
 }
 

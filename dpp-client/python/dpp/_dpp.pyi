@@ -24,6 +24,9 @@ def plan_to_json(text: str) -> str:
 def explain_plan(text: str) -> str:
     """The plan as a tree: an output, an op or a feature a line."""
 
+def plan_for_fitting(text: str) -> str:
+    """The plan as it is fitted: its batches carry sums of rows, for `Fit.add`. `InvalidRequest` when nothing is to be fitted."""
+
 def plan_hash(text: str) -> str:
     """64 hexadecimal digits that name the plan's content."""
 
@@ -48,11 +51,10 @@ def write_table(
 
 @final
 class Fit:
-    """A pass that adds up a loader's batches, in their order."""
+    """A pass that adds up what a loader of a plan for fitting brings."""
 
     def __new__(
         cls,
-        layout: str,
         snapshot: str,
         plan: str,
         parts: int,
@@ -60,10 +62,10 @@ class Fit:
         most_ids: int | None,
         most_counted: int,
     ) -> Fit:
-        """`layout` as `Loader.layout` gives it; `snapshot` and `plan` are hashes. `InvalidRequest` when nothing is to be fitted."""
+        """`snapshot` and `plan` are hashes."""
 
     def add(self, batch: Batch) -> None:
-        """The next rows. `InvalidRequest` names an output with too many distinct ids."""
+        """The sums of the next rows. `InvalidRequest` names an output with too many distinct ids."""
 
     def finish(self) -> Fitted:
         """What was found. Ends the pass."""

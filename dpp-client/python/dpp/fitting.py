@@ -26,7 +26,6 @@ def fit(
     min_count: int = 1,
     most_ids: int | None = None,
     most_counted: int = 50_000_000,
-    batch_size: int = 8192,
     service: str | None = None,
     threads: int | None = None,
     worker_timeout_seconds: int = 60,
@@ -34,7 +33,8 @@ def fit(
     """Read the table once and return what the plan's outputs are like.
 
     Dense outputs and labels give mean, standard deviation and quantiles of their finite values; sparse outputs give
-    vocabularies. On-box or, with a `service`, at workers: the result is the same to the last bit, whatever `batch_size`.
+    vocabularies. Sums are made where rows are read, by on-box `threads` or the workers of a `service`, and added here: the
+    result is the same to the last bit, whatever these are.
 
     parts         quantiles cut values into so many parts, 1 to 10,000
     min_count     ids that came fewer times are left out of vocabularies
@@ -43,11 +43,10 @@ def fit(
     """
     if not isinstance(plan, Plan):
         raise InvalidRequest(f"plan is a dpp.Plan, not {plan!r}")
-    missing_is_nan = Plan.from_json(json.dumps(json.loads(plan.to_json()) | {"missing": "NaN"}))
     with DataLoader(
         table,
-        missing_is_nan,
-        batch_size=batch_size,
+        Plan.from_json(_dpp.plan_for_fitting(plan.to_json())),
+        batch_size=1,  # a row is the sums of many
         service=service,
         name="dpp.fit",
         rank=0,
@@ -57,7 +56,6 @@ def fit(
         output="numpy",
     ) as loader:
         under_way = _dpp.Fit(
-            loader._opened().layout(),
             loader.snapshot_hash,
             plan.hash,
             count("parts", parts, least=1),

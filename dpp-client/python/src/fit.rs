@@ -1,9 +1,8 @@
-//! Fitting: a loader's batches added up, and what was found, as `dpp.fitting` asks for it.
+//! Fitting: parts that a loader brings added up, and what was found, as `dpp.fitting` asks for it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use dpp_batch::Layout;
 use dpp_client::load_artefact;
 use dpp_ops::fit::{self, FitSettings, Origin, Reference};
 use pyo3::prelude::*;
@@ -26,7 +25,6 @@ pub(crate) struct Fit {
 impl Fit {
     #[new]
     fn new(
-        layout: &str,
         snapshot: String,
         plan: String,
         parts: u32,
@@ -40,9 +38,7 @@ impl Fit {
             most_ids,
             most_counted,
         };
-        let layout = Layout::from_json(layout.as_bytes())
-            .map_err(|error| invalid(format!("layout: {error}")))?;
-        let fit = fit::Fit::start(Arc::new(layout), settings).map_err(|error| raise(&error))?;
+        let fit = fit::Fit::start(settings).map_err(|error| raise(&error))?;
         Ok(Fit {
             origin: Origin { snapshot, plan },
             fit: Mutex::new(Some(fit)),
@@ -52,7 +48,7 @@ impl Fit {
     fn add(&self, py: Python<'_>, batch: &Bound<'_, Batch>) -> PyResult<()> {
         let tensors = batch.get().tensors();
         py.detach(|| match self.lock().as_mut() {
-            Some(fit) => fit.add(tensors).map_err(|error| raise(&error)),
+            Some(fit) => fit.add(tensors).map(drop).map_err(|error| raise(&error)),
             None => Err(invalid("this pass is over")),
         })
     }

@@ -35,7 +35,9 @@ mod _dpp {
     #[pymodule_export]
     use crate::loader::{Batches, Loader, merge_states};
     #[pymodule_export]
-    use crate::plan::{bind_plan, explain_plan, known_ops, plan_hash, plan_to_json};
+    use crate::plan::{
+        bind_plan, explain_plan, known_ops, plan_for_fitting, plan_hash, plan_to_json,
+    };
     #[pymodule_export]
     use crate::table::{Snapshot, Table};
     #[pymodule_export]

@@ -24,6 +24,13 @@ pub(crate) fn plan_to_json(text: &str) -> PyResult<String> {
     Ok(read(text)?.to_json())
 }
 
+/// The plan as it is fitted, as JSON.
+#[pyfunction]
+pub(crate) fn plan_for_fitting(text: &str) -> PyResult<String> {
+    let plan = read(text)?.for_fitting().map_err(|error| raise(&error))?;
+    Ok(plan.to_json())
+}
+
 /// 64 hexadecimal digits that name the plan's content.
 #[pyfunction]
 pub(crate) fn plan_hash(text: &str) -> PyResult<String> {

@@ -9,6 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from processes import service
 
@@ -25,7 +27,7 @@ def values(small, name: str) -> np.ndarray:
 
 
 def test_moments_and_quantiles_are_those_of_numpy(small):
-    fitted = dpp.fit(small.url, plan(), parts=20, batch_size=17)
+    fitted = dpp.fit(small.url, plan(), parts=20)
     assert fitted.num_rows == small.num_rows
     for name in ("I1", "I2", "label"):
         finite = values(small, name)
@@ -50,9 +52,36 @@ def test_vocabularies_are_counts(small):
         dpp.fit(small.url, plan(), most_counted=3)
 
 
-def test_workers_the_command_and_any_batch_size_find_the_same(small, processes, tmp_path):
-    here = dpp.fit(small.url, plan(), batch_size=64)
-    there = dpp.fit(small.url, plan(), batch_size=23, service=service(processes.workers(2)))
+def test_the_real_table_gives_what_numpy_does_on_one_thread_and_on_four(jd):
+    """Bit for bit the same however threads share the rows; 71 files, ids and scored lists of any length."""
+    dense, lists = ["bad_comment_rate", "comment_count", "user_age"], ["sku", "last_skus", "category_share"]
+    wanted = dpp.Plan(dense=[dpp.col(name) for name in dense], sparse=[dpp.col(name) for name in lists], labels=dpp.col("label"))
+    one, four = (dpp.fit(jd, wanted, parts=10, min_count=5, threads=threads) for threads in (1, 4))
+    assert one == four and one.digest == four.digest
+    rows = pa.concat_tables(pq.ParquetFile(path).read() for path in sorted(Path(jd).glob("ds=*/*.parquet"), key=str))
+    assert one.num_rows == rows.num_rows
+    for name in [*dense, "label"]:
+        stored = rows[name].to_numpy(zero_copy_only=False).astype(np.float32)
+        finite = stored[np.isfinite(stored)].astype(np.float64)
+        assert one.mean[name] == pytest.approx(finite.mean(), rel=1e-12)
+        assert one.std[name] == pytest.approx(finite.std(), rel=1e-12)
+        assert one.missing[name] == rows.num_rows - len(finite)
+        if len(np.unique(finite)) <= 8192:
+            assert one.quantiles[name] == np.quantile(finite, np.arange(11) / 10, method="inverted_cdf").tolist()
+    for name in lists:
+        stored = rows[name].combine_chunks()
+        stored = stored.flatten() if pa.types.is_list(stored.type) else stored.drop_null()
+        ids = stored.field("id") if pa.types.is_struct(stored.type) else stored
+        found, counts = np.unique(ids.to_numpy(zero_copy_only=False), return_counts=True)
+        often = np.lexsort((found, -counts))[: (counts >= 5).sum()]
+        assert np.array_equal(one.ids(name), found[often])
+        assert np.array_equal(one.counts(name), counts[often])
+
+
+def test_workers_the_command_and_any_number_of_threads_find_the_same(small, processes, tmp_path):
+    here = dpp.fit(small.url, plan(), threads=1)
+    assert dpp.fit(small.url, plan(), threads=4).digest == here.digest
+    there = dpp.fit(small.url, plan(), service=service(processes.workers(2)))
     assert there == here and there.digest == here.digest
     (tmp_path / "plan.json").write_text(plan().to_json())
     line = ["fit", "--table", small.url, "--plan", str(tmp_path / "plan.json"), "--to", f"{tmp_path}/fitted/", "--json"]
@@ -98,6 +127,24 @@ def test_plans_look_up_what_was_fitted_wherever_they_run(small, processes, tmp_p
     wanted.check(dpp.Table(small.url), most)
     with pytest.raises(dpp.InvalidRequest, match="ids up to"):
         wanted.check(dpp.Table(small.url), most | {"C1": most["C1"] - 1})
+
+
+def test_only_rows_that_are_kept_are_fitted(small, processes):
+    kept = dpp.Plan(dense=dpp.col("I1"), sparse=dpp.col("C1"), where=dpp.col("label") == 1)
+    here = dpp.fit(small.url, kept, threads=2)
+    assert dpp.fit(small.url, kept, service=service([processes.worker()])) == here
+    labels = small.columns["label"]
+    rows = [row for row, label in enumerate(labels) if label == 1]
+    assert here.num_rows == len(rows) < len(labels)
+    finite = [small.columns["I1"][row] for row in rows if small.columns["I1"][row] is not None]
+    assert here.mean["I1"] == pytest.approx(np.mean(finite), rel=1e-12)
+    counted = Counter(id for row in rows for id in small.lists("C1")[row])
+    assert dict(zip(here.ids("C1").tolist(), here.counts("C1").tolist())) == counted
+
+
+def test_what_has_nothing_to_fit_is_refused(small):
+    with pytest.raises(dpp.InvalidRequest, match="no dense, sparse or label output"):
+        dpp.fit(small.url, dpp.Plan(extras=dpp.row_id()))
 
 
 def test_another_artefact_or_none_is_refused(small, processes, tmp_path):

@@ -2,7 +2,7 @@
 //!
 //! Values are counted by their bits in the order of numbers. While at most [`MOST`] are distinct, counts are exact; then the
 //! last bits go, one by one, until as many buckets hold them. How many go depends on the set of values alone, not on the order
-//! in which they came.
+//! in which they came, nor on the parts in which they were counted.
 
 /// Values so far.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,31 @@ impl Distribution {
         if self.waiting.len() >= MOST {
             self.settle();
         }
+    }
+
+    /// Adds what other values were counted as: buckets, ascending, of which so many last bits were dropped.
+    pub(super) fn merge(&mut self, (dropped, counts): (u32, Vec<(u32, u64)>)) {
+        self.settle();
+        let most = self.dropped.max(dropped);
+        let coarser = |counts: Vec<(u32, u64)>, by: u32| {
+            let counts = counts.into_iter();
+            counts.map(move |(bucket, count)| (bucket >> by, count))
+        };
+        let own = coarser(std::mem::take(&mut self.counts), most - self.dropped);
+        self.counts = merged(own, coarser(counts, most - dropped));
+        self.dropped = most;
+        self.coarsen();
+    }
+
+    /// Buckets, and values that wait.
+    pub(super) fn size(&self) -> usize {
+        self.counts.len() + self.waiting.len()
+    }
+
+    /// Last bits that were dropped, and the buckets.
+    pub(super) fn counts(&mut self) -> (u32, &[(u32, u64)]) {
+        self.settle();
+        (self.dropped, &self.counts)
     }
 
     /// The smallest value that at least i/parts of all values do not exceed, for i from 0 to parts; empty of no values. Where
@@ -49,6 +74,11 @@ impl Distribution {
         self.waiting.sort_unstable();
         let added = self.waiting.drain(..).map(|bucket| (bucket, 1));
         self.counts = merged(self.counts.drain(..), added);
+        self.coarsen();
+    }
+
+    /// Drops last bits until there are few enough buckets.
+    fn coarsen(&mut self) {
         while self.counts.len() > MOST {
             self.dropped += 1;
             let coarser = self
@@ -156,6 +186,14 @@ mod tests {
         let mut sorted = values.clone();
         sorted.sort_by(f32::total_cmp);
         assert_eq!(of(&sorted).quantiles(50), found);
+        let mut merged = Distribution::default();
+        for part in [&values[..100], &values[100..30_000], &values[30_000..]] {
+            let mut part = of(part);
+            let (dropped, counts) = part.counts();
+            merged.merge((dropped, counts.to_vec()));
+            assert!(merged.counts.len() <= MOST);
+        }
+        assert_eq!(merged.quantiles(50), found);
         assert!(of(&[]).quantiles(3).is_empty());
     }
 }

@@ -12,8 +12,16 @@ use crate::ops::hash::twang;
 pub(super) struct IdCounts(HashMap<i64, u64, IdHash>);
 
 impl IdCounts {
-    pub(super) fn add(&mut self, ids: impl Iterator<Item = i64>) {
-        ids.for_each(|id| *self.0.entry(id).or_default() += 1);
+    pub(super) fn add(&mut self, id: i64, times: u64) {
+        let count = self.0.entry(id).or_default();
+        *count = count.saturating_add(times);
+    }
+
+    /// The ids, ascending, each with how often it came.
+    pub(super) fn ascending(&self) -> Vec<(i64, u64)> {
+        let mut counted: Vec<(i64, u64)> = self.0.iter().map(|(id, count)| (*id, *count)).collect();
+        counted.sort_unstable();
+        counted
     }
 
     pub(super) fn distinct(&self) -> usize {

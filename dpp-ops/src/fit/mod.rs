@@ -1,26 +1,33 @@
 //! What one pass over a table tells of it: moments and quantiles of dense outputs, vocabularies of sparse ones.
 //!
 //! ```text
-//! batches, in order ─▶ Fit ─▶ Fitted ⇄ bytes, named by their SHA-256
-//!                      dense and labels: Moments, Distribution      sparse: IdCounts
+//! rows ─▶ Part, where the rows are: on-box threads, workers ─▶ Fit, in one place ─▶ Fitted ⇄ bytes, named by their SHA-256
+//!         dense and labels: Moments, Distribution     sparse: IdCounts
 //! ```
 //!
-//! What is fitted are a plan's outputs, so that a vocabulary of hashed or cut ids is that of what a model is given. Rows are
-//! added one after another: the same bits for any rows per batch and any number of workers. Pure, in bounded memory.
+//! What is fitted are a plan's outputs, so that a vocabulary of hashed or cut ids is that of what a model is given. A plan made
+//! [for fitting](crate::Plan::for_fitting) gives parts in place of rows. Sums of parts are exact, whatever their order: the same
+//! bits for any cut of the rows and any number of threads and workers.
+//!
+//! Memory is bounded. A part is sent off once it is [`PART_BYTES`] large. What they are added to holds 8 KiB of sums and at most
+//! 8,192 buckets of 16 bytes a column, whatever it has of values, and 40 bytes for each distinct id of a sparse output, of which
+//! more than [`most_counted`](FitSettings::most_counted) are an error that names the output: counts that are not exact would
+//! make another vocabulary of the same rows.
 
+mod bytes;
 mod distribution;
 mod fitted;
 mod id_counts;
 mod moments;
+mod natural;
+mod part;
 
-use std::sync::Arc;
+use dpp_batch::{Batch, ExtraData};
 
-use dpp_batch::{Batch, Layout};
-
-use self::{distribution::Distribution, id_counts::IdCounts, moments::Moments};
 use crate::{Error, Plan, parameters::Value, plan::Node};
 pub use fitted::{Fitted, FittedColumn, Origin, Vocabulary, digest};
 pub(crate) use id_counts::IdHash;
+pub use part::Part;
 
 /// What is to be found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,31 +56,13 @@ impl Default for FitSettings {
 /// A pass under way.
 #[derive(Debug)]
 pub struct Fit {
-    layout: Arc<Layout>,
     settings: FitSettings,
-    rows: u64,
-    columns: Vec<Column>,
-    ids: Vec<IdCounts>,
-}
-
-#[derive(Debug, Default)]
-struct Column {
-    moments: Moments,
-    distribution: Distribution,
-    missing: u64,
+    sum: Option<Part>,
 }
 
 impl Fit {
-    /// A pass over batches of this layout, whose plan packs NaN for null ([`Plan::with_missing`]).
-    ///
-    /// Fails when there is nothing to fit, and on settings that can't be meant.
-    pub fn start(layout: Arc<Layout>, settings: FitSettings) -> Result<Fit, Error> {
-        let columns = layout.dense.len() + layout.labels.len();
-        if columns + layout.sparse.len() == 0 {
-            return Err(Error::Fit {
-                message: "the plan has no dense, sparse or label output to fit".into(),
-            });
-        }
+    /// A pass over the rows of a plan made [for fitting](Plan::for_fitting). Fails on settings that can't be meant.
+    pub fn start(settings: FitSettings) -> Result<Fit, Error> {
         if settings.parts == 0 || settings.parts > MOST_PARTS {
             return Err(Error::Fit {
                 message: format!("{} quantiles; ask for 1 to {MOST_PARTS}", settings.parts),
@@ -81,46 +70,24 @@ impl Fit {
         }
         Ok(Fit {
             settings,
-            rows: 0,
-            columns: std::iter::repeat_with(Column::default)
-                .take(columns)
-                .collect(),
-            ids: layout.sparse.iter().map(|_| IdCounts::default()).collect(),
-            layout,
+            sum: None,
         })
     }
 
-    /// Adds the rows of the next batch. Fails when an output has more distinct ids than may be counted.
-    pub fn add(&mut self, batch: &Batch) -> Result<(), Error> {
-        self.rows += batch.rows as u64;
-        let (dense, labels) = self.columns.split_at_mut(self.layout.dense.len());
-        add_matrix(dense, &batch.dense);
-        add_matrix(labels, &batch.labels);
-        let mut values = batch.sparse.values.as_slice();
-        let keys = batch.sparse.lengths.chunks(batch.rows.max(1) * 4);
-        for ((counts, key), lengths) in self.ids.iter_mut().zip(&self.layout.sparse).zip(keys) {
-            let (lengths, _) = lengths.as_chunks();
-            let ids: usize = lengths
-                .iter()
-                .map(|it| i32::from_le_bytes(*it) as usize)
-                .sum();
-            let (own, rest) = values.split_at(ids * 8);
-            values = rest;
-            let (own, _) = own.as_chunks();
-            counts.add(own.iter().map(|id| i64::from_le_bytes(*id)));
-            if counts.distinct() > self.settings.most_counted {
-                return Err(Error::Fit {
-                    message: format!(
-                        "sparse output `{}` has more than {} distinct ids; allow more, or hash or cut them in the plan",
-                        key.name, self.settings.most_counted
-                    ),
-                });
-            }
+    /// Adds the parts of the next batch. Returns of how many rows they are.
+    ///
+    /// Fails when an output has more distinct ids than may be counted, and on a batch of anything else.
+    pub fn add(&mut self, batch: &Batch) -> Result<u64, Error> {
+        let before = self.rows();
+        for part in parts(batch)? {
+            let sum = Part::merge(self.sum.take(), part)?;
+            self.check_counted(&sum)?;
+            self.sum = Some(sum);
         }
-        Ok(())
+        Ok(self.rows() - before)
     }
 
-    /// What was found; `origin` says in what.
+    /// What was found; `origin` says in what. Nothing where no row was read.
     pub fn finish(self, origin: Origin) -> Fitted {
         let FitSettings {
             parts,
@@ -128,52 +95,79 @@ impl Fit {
             most_ids,
             ..
         } = self.settings;
-        let names = self.layout.dense.iter().chain(&self.layout.labels);
-        let columns = names.zip(self.columns).map(|(name, column)| {
-            let moments = column.moments;
-            FittedColumn {
-                name: name.clone(),
-                values: moments.values(),
-                missing: column.missing,
-                mean: moments.mean(),
-                std: moments.std(),
-                quantiles: column.distribution.quantiles(parts),
-            }
+        let rows = self.rows();
+        let Some(Part {
+            outputs,
+            columns,
+            ids,
+            ..
+        }) = self.sum
+        else {
+            return Fitted {
+                origin,
+                rows,
+                columns: Vec::new(),
+                vocabularies: Vec::new(),
+            };
+        };
+        let columns = outputs.columns.into_iter().zip(columns);
+        let columns = columns.map(|(name, column)| FittedColumn {
+            name,
+            values: column.moments.values(),
+            missing: column.missing,
+            mean: column.moments.mean(),
+            std: column.moments.std(),
+            quantiles: column.distribution.quantiles(parts),
         });
-        let vocabularies = self
-            .layout
-            .sparse
-            .iter()
-            .zip(self.ids)
-            .map(|(key, counts)| {
-                let (ids, counts) = counts.most_frequent(min_count, most_ids);
-                Vocabulary::new(key.name.clone(), ids, counts)
-            });
+        let vocabularies = outputs.sparse.into_iter().zip(ids).map(|(name, counts)| {
+            let (ids, counts) = counts.most_frequent(min_count, most_ids);
+            Vocabulary::new(name, ids, counts)
+        });
         Fitted {
             origin,
-            rows: self.rows,
+            rows,
             columns: columns.collect(),
             vocabularies: vocabularies.collect(),
         }
     }
-}
 
-fn add_matrix(columns: &mut [Column], matrix: &[u8]) {
-    if columns.is_empty() {
-        return;
+    fn rows(&self) -> u64 {
+        self.sum.as_ref().map_or(0, |sum| sum.rows)
     }
-    for row in matrix.chunks_exact(columns.len() * 4) {
-        let (cells, _) = row.as_chunks();
-        for (column, cell) in columns.iter_mut().zip(cells) {
-            let value = f32::from_le_bytes(*cell);
-            if value.is_finite() {
-                column.moments.add(value);
-                column.distribution.add(value);
-            } else {
-                column.missing += 1;
-            }
+
+    fn check_counted(&self, sum: &Part) -> Result<(), Error> {
+        let most = self.settings.most_counted;
+        let mut counted = sum.ids.iter().zip(&sum.outputs.sparse);
+        match counted.find(|(counts, _)| counts.distinct() > most) {
+            None => Ok(()),
+            Some((_, name)) => Err(Error::Fit {
+                message: format!(
+                    "sparse output `{name}` has more than {most} distinct ids; allow more, or hash or cut them in the plan"
+                ),
+            }),
         }
     }
+}
+
+/// The parts that a batch carries.
+fn parts(batch: &Batch) -> Result<Vec<&[u8]>, Error> {
+    let (true, Some(ExtraData::Variable { lengths, bytes })) = (
+        batch.layout == *Part::layout(),
+        batch.extras.first().map(|extra| &extra.data),
+    ) else {
+        return Err(Error::Fit {
+            message: "rows came where parts were asked for: the workers are older than this, or the plan was not made for fitting"
+                .into(),
+        });
+    };
+    let (lengths, _) = lengths.as_slice().as_chunks();
+    let mut rest = bytes.as_slice();
+    let parts = lengths.iter().map(|length| {
+        let (part, after) = rest.split_at(i32::from_le_bytes(*length) as usize);
+        rest = after;
+        part
+    });
+    Ok(parts.collect())
 }
 
 /// An artefact that a plan refers to: `look_up` names it by URL and digest.
@@ -205,6 +199,9 @@ fn reference(node: &Node) -> Option<Reference> {
         _ => None,
     }
 }
+
+/// Parts are sent off when they are so large, or larger by what a base batch adds.
+pub const PART_BYTES: usize = 4 << 20;
 
 const MOST_PARTS: u32 = 10_000;
 

@@ -48,10 +48,22 @@ fn batch(rows: &[Row]) -> Batch {
     }
 }
 
-fn fitted(rows: &[Row], rows_per_batch: usize, settings: FitSettings) -> Result<Fitted, Error> {
-    let mut fit = Fit::start(layout(), settings)?;
-    for rows in rows.chunks(rows_per_batch) {
-        fit.add(&batch(rows))?;
+/// What is sent of the rows.
+fn part(rows: &[Row]) -> Batch {
+    let mut part = Part::of(&layout());
+    part.add(&batch(rows));
+    let batch = part.into_batch();
+    batch.check().unwrap();
+    batch
+}
+
+fn fitted(rows: &[Row], rows_per_part: usize, settings: FitSettings) -> Result<Fitted, Error> {
+    let mut fit = Fit::start(settings)?;
+    for rows in rows.rchunks(rows_per_part) {
+        assert_eq!(fit.add(&part(rows))?, rows.len() as u64);
+    }
+    if rows.is_empty() {
+        fit.add(&part(rows))?;
     }
     Ok(fit.finish(Origin::default()))
 }
@@ -91,6 +103,21 @@ proptest! {
     }
 
     #[test]
+    fn damaged_parts_are_errors(rows in any_rows(), at: prop::sample::Index, byte: u8, cut: bool) {
+        let sent = part(&rows);
+        let mut bytes = parts(&sent).unwrap()[0].to_vec();
+        let place = at.index(bytes.len());
+        let before = bytes.clone();
+        if cut { bytes.truncate(place) } else { bytes[place] = byte }
+        // other sums or an error, never a panic, also not when they are finished
+        if let Ok(sum) = Part::merge(None, &bytes) {
+            prop_assert!(!cut || bytes == before);
+            let fit = Fit { settings: FitSettings::default(), sum: Some(sum) };
+            fit.finish(Origin::default());
+        }
+    }
+
+    #[test]
     fn damaged_artefacts_are_errors(rows in any_rows(), at: prop::sample::Index, byte: u8, cut: bool) {
         let mut bytes = fitted(&rows, 9, FitSettings::default()).unwrap().to_bytes();
         let name = digest(&bytes);
@@ -115,8 +142,12 @@ fn too_many_ids_and_nothing_to_fit_are_errors() {
         message.contains("`C1` has more than 9 distinct ids"),
         "{message}"
     );
-    let nothing = Fit::start(Arc::new(Layout::default()), FitSettings::default());
-    assert!(nothing.is_err());
+    let plan = r#"{"nodes": [{"row_id": true}], "extras": [{"name": "row", "node": 0}]}"#;
+    let nothing = Plan::from_json(plan).unwrap().for_fitting();
+    assert!(nothing.unwrap_err().to_string().contains("no dense"));
+    let mut fit = Fit::start(FitSettings::default()).unwrap();
+    let message = fit.add(&batch(&rows)).unwrap_err().to_string();
+    assert!(message.contains("rows came where parts"), "{message}");
     let settings = FitSettings {
         parts: 0,
         ..FitSettings::default()
@@ -133,4 +164,38 @@ fn the_most_frequent_ids_are_kept() {
     };
     let found = fitted(&rows, 4, settings).unwrap();
     assert_eq!(found.vocabulary("C1").unwrap().ids(), [7, 2, 9]);
+}
+
+/// However many values come, what is held and what is sent of a column has a ceiling, and so have ids that may be counted.
+#[test]
+fn memory_has_a_ceiling() {
+    let rows: Vec<Row> = (0..300_000u32)
+        .map(|row| {
+            let value = f32::from_bits(row.wrapping_mul(2_654_435_761) >> 2);
+            (Some(value), vec![], vec![])
+        })
+        .collect();
+    let mut part = Part::of(&layout());
+    let mut most = 0;
+    for rows in rows.chunks(10_000) {
+        part.add(&batch(rows));
+        most = most.max(part.byte_size());
+    }
+    assert!(most <= 16 * 2 * 8192, "{most} bytes of a column");
+    let sent = part.into_batch().byte_size();
+    assert!(sent < 64 << 10, "{sent} bytes sent");
+    let settings = FitSettings {
+        most_counted: 1000,
+        ..FitSettings::default()
+    };
+    let mut fit = Fit::start(settings).unwrap();
+    let ids = |first: i64| -> Vec<Row> { vec![(None, vec![], (first..first + 500).collect())] };
+    fit.add(&self::part(&ids(0))).unwrap();
+    fit.add(&self::part(&ids(500))).unwrap();
+    fit.add(&self::part(&ids(250))).unwrap();
+    let message = fit.add(&self::part(&ids(501))).unwrap_err().to_string();
+    assert!(
+        message.contains("`C2` has more than 1000 distinct ids; allow more"),
+        "{message}"
+    );
 }

@@ -58,8 +58,7 @@ pub(super) fn bind(
         .filter()
         .map(|filter| binder.bind_filter(filter))
         .transpose()?;
-    let graph = binder.graph;
-    graph.into_plan(plan.semantics_version(), outputs, plan.missing(), filter)
+    binder.graph.into_plan(plan, outputs, filter)
 }
 
 struct Binder<'a> {

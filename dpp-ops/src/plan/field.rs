@@ -128,6 +128,11 @@ impl<'a> Field<'a> {
         number.ok_or_else(|| self.expected("a whole number from 0 to 2^32 - 1"))
     }
 
+    pub(crate) fn flag(&self) -> Result<bool, Error> {
+        let flag = self.value.as_bool();
+        flag.ok_or_else(|| self.expected("true or false"))
+    }
+
     pub(crate) fn real(&self) -> Result<f64, Error> {
         let special = self.value.as_str().and_then(special_real);
         let number = special.or_else(|| self.value.as_f64());

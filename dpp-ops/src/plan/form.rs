@@ -32,6 +32,7 @@ impl Plan {
                 condition,
                 features: plan.filter_features,
             }),
+            plan.for_fitting,
         )
     }
 
@@ -52,6 +53,7 @@ impl Plan {
                 .filter
                 .as_ref()
                 .map_or_else(Vec::new, |filter| filter.features.clone()),
+            for_fitting: self.is_for_fitting,
         }
     }
 }

@@ -82,13 +82,12 @@ impl Graph {
         }
     }
 
-    /// A plan of these outputs and the nodes they need, each right after its inputs. The layout depends on the graph
+    /// `plan` with these outputs and the nodes they need, each right after its inputs. The layout depends on the graph
     /// alone, not on how it came about, so that binding a bound plan changes nothing.
     pub(super) fn into_plan(
         mut self,
-        semantics_version: u32,
+        plan: &Plan,
         mut outputs: [Vec<Output>; Group::ALL.len()],
-        missing: f32,
         filter: Option<Filter>,
     ) -> Result<Plan, Error> {
         let order = self.order(outputs.iter().flatten().map(|output| output.node));
@@ -106,7 +105,14 @@ impl Graph {
             }
             node
         });
-        Plan::new(semantics_version, nodes.collect(), outputs, missing, filter)
+        Plan::new(
+            plan.semantics_version(),
+            nodes.collect(),
+            outputs,
+            plan.missing(),
+            filter,
+            plan.is_for_fitting(),
+        )
     }
 
     fn order(&self, roots: impl Iterator<Item = usize>) -> Vec<usize> {

@@ -42,6 +42,7 @@ pub struct Plan {
     outputs: [Vec<Output>; Group::ALL.len()],
     missing: f32,
     filter: Option<Filter>,
+    is_for_fitting: bool,
 }
 
 /// Which rows a plan is for.
@@ -164,10 +165,26 @@ impl Plan {
         self
     }
 
-    /// The plan with another value for a dense value that is still null.
-    pub fn with_missing(mut self, missing: f32) -> Plan {
-        self.missing = one_of_a_kind(missing);
-        self
+    /// The plan as it is fitted: whoever runs it sends sums of rows ([`Part`](crate::fit::Part)s) in place of the rows, in which a
+    /// null is no value. Outputs that are not fitted, vectors and extras, are left out.
+    ///
+    /// Fails when nothing is left.
+    pub fn for_fitting(mut self) -> Result<Plan, Error> {
+        self.outputs[Group::Vectors as usize].clear();
+        self.outputs[Group::Extras as usize].clear();
+        if self.outputs.iter().all(Vec::is_empty) {
+            return Err(Error::Fit {
+                message: "the plan has no dense, sparse or label output to fit".into(),
+            });
+        }
+        self.missing = f32::NAN;
+        self.is_for_fitting = true;
+        Ok(self)
+    }
+
+    /// Whether it is made [for fitting](Plan::for_fitting).
+    pub fn is_for_fitting(&self) -> bool {
+        self.is_for_fitting
     }
 
     pub(crate) fn filter(&self) -> Option<&Filter> {
@@ -221,6 +238,7 @@ impl Plan {
         outputs: [Vec<Output>; Group::ALL.len()],
         missing: f32,
         filter: Option<Filter>,
+        is_for_fitting: bool,
     ) -> Result<Plan, Error> {
         let plan = Plan {
             semantics_version: match semantics_version {
@@ -231,6 +249,7 @@ impl Plan {
             outputs,
             missing: one_of_a_kind(missing),
             filter,
+            is_for_fitting,
         };
         plan.check_nodes()?;
         plan.check_outputs()?;

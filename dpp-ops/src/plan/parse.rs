@@ -17,6 +17,7 @@ impl Plan {
     ///  "dense": [{"name": "I1", "node": 0}], "sparse": [{"node": 2}], "extras": [{"name": "row", "node": 3}], "missing": 0.0}
     /// ```
     ///
+    /// A row filter is `"where"`; `"for_fitting": true` asks for sums of rows in place of rows ([`Plan::for_fitting`]).
     /// Everything may be left out but a node's content and an output's node; a parameter of null counts as left out.
     /// Reals that JSON lacks are the strings `"NaN"`, `"Infinity"`, `"-Infinity"`. Fails with line and column, or with
     /// the path of the field, of what is wrong.
@@ -47,6 +48,7 @@ fn read_plan(plan: Field<'_>) -> Result<Plan, Error> {
     let nodes = plan.each("nodes", read_node)?;
     let condition = plan.optional("where", condition::read)?;
     let filter_features = plan.each("where_features", read_filter_feature)?;
+    let for_fitting = plan.optional("for_fitting", |field| field.flag())?;
     Plan::new(
         version.unwrap_or(0),
         nodes,
@@ -56,6 +58,7 @@ fn read_plan(plan: Field<'_>) -> Result<Plan, Error> {
             condition,
             features: filter_features,
         }),
+        for_fitting.unwrap_or(false),
     )
 }
 
@@ -132,7 +135,7 @@ fn read_output(output: Field<'_>) -> Result<Output, Error> {
     })
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "semantics_version",
     "nodes",
     "dense",
@@ -143,6 +146,7 @@ const KEYS: [&str; 10] = [
     "missing",
     "where",
     "where_features",
+    "for_fitting",
 ];
 
 const NODES: [&str; 4] = ["feature", "pattern", "op", "row_id"];

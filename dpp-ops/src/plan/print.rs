@@ -22,6 +22,9 @@ impl Plan {
                 fields.push(lines("where_features", &filter.features_as_nodes()));
             }
         }
+        if self.is_for_fitting {
+            fields.push(field("for_fitting", &true));
+        }
         fields.push(field("missing", &Real(f64::from(self.missing))));
         format!("{{\n  {}\n}}\n", fields.join(",\n  "))
     }

@@ -394,9 +394,10 @@ prop_compose! {
         outputs in prop::array::uniform5(vec((".{0,5}", 0..count), 0..3)),
         version in 1u32..4,
         missing in crate::ops::testing::any_f32(),
+        is_for_fitting in any::<bool>(),
     ) -> v1::Plan {
         let outputs = outputs.map(|it| it.into_iter().map(|(name, node)| Output { name, node }).collect());
-        Plan { semantics_version: version, nodes, outputs, missing, filter: None }.to_proto()
+        Plan { semantics_version: version, nodes, outputs, missing, filter: None, is_for_fitting }.to_proto()
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) fn compile(
         outputs,
         missing: plan.missing(),
         row_filter,
+        is_for_fitting: plan.is_for_fitting(),
     })
 }
 

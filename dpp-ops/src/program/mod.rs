@@ -23,6 +23,7 @@ pub use self::{
 use crate::{
     Column, Error, Kind, Plan, Registry,
     condition::RowFilter,
+    fit::Part,
     op::{Given, SharedOp},
     pack::{Packed, pack},
     plan::Group,
@@ -37,6 +38,7 @@ pub struct Program {
     outputs: Outputs,
     missing: f32,
     row_filter: Option<RowFilter>,
+    is_for_fitting: bool,
 }
 
 #[derive(Debug)]
@@ -188,6 +190,19 @@ impl Program {
     /// Names and widths of the tensors of every batch.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
+    }
+
+    /// Whether the plan asks for [`Part`]s of what it is run for, in place of the batches.
+    pub fn is_for_fitting(&self) -> bool {
+        self.is_for_fitting
+    }
+
+    /// The layout of what is sent: of the batches, or of parts.
+    pub fn sent_layout(&self) -> &Arc<Layout> {
+        match self.is_for_fitting {
+            true => Part::layout(),
+            false => &self.layout,
+        }
     }
 
     /// Transforms and packs one base batch. `batch` holds the columns of [`features`](Program::features); `row_ids` the

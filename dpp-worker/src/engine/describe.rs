@@ -81,5 +81,5 @@ fn bind(
 ) -> Result<(v1::Plan, Arc<Layout>), Error> {
     let bound = plan.bind_with(schema, registry)?;
     let program = Program::compile_with(&bound, registry)?;
-    Ok((bound.to_proto(), program.layout().clone()))
+    Ok((bound.to_proto(), program.sent_layout().clone()))
 }

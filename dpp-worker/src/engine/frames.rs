@@ -7,6 +7,7 @@ use arrow::{
     compute::{concat_batches, take_record_batch},
 };
 use dpp_batch::{Batch, Frame, Rows, concat};
+use dpp_ops::fit::{PART_BYTES, Part};
 use dpp_table::{PieceBatches, ReadCounters};
 
 use super::{
@@ -97,6 +98,9 @@ impl Frames {
 
     /// The next frame, or `None` after the last.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, Error> {
+        if self.job.program.is_for_fitting() {
+            return self.next_part();
+        }
         if self.cut.is_empty() {
             let Some((batch, covered)) = self.next_batch()? else {
                 return Ok(None);
@@ -106,6 +110,24 @@ impl Frames {
             self.cut = cut(batch, &covered, frames);
         }
         Ok(self.cut.pop_front())
+    }
+
+    /// What is fitted of the rows that come next: of as many as make a part worth sending, or of all that are left.
+    fn next_part(&mut self) -> Result<Option<Frame>, Error> {
+        let first_position = self.next_position;
+        let mut sum: Option<Part> = None;
+        while let Some((batch, _)) = self.next_batch()? {
+            self.job.note_size(batch.rows, batch.byte_size());
+            let part = sum.get_or_insert_with(|| Part::of(&batch.layout));
+            part.add(&batch);
+            if part.byte_size() >= PART_BYTES {
+                break;
+            }
+        }
+        Ok(sum.map(|part| Frame {
+            positions: first_position..self.next_position,
+            batch: part.into_batch(),
+        }))
     }
 
     /// What decoding fetched so far.
