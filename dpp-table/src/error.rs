@@ -7,6 +7,7 @@ use dpp_proto::{Fault, Faulty};
 use parquet::errors::ParquetError;
 
 use crate::encryption::keys::KeyError;
+use crate::store::transport::SentElsewhere;
 
 /// Why a table could not be opened, described or read. Names the URL or file it is about; never holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,17 @@ pub enum Error {
         path: String,
         /// What storage said.
         source: Box<object_store::Error>,
+    },
+    /// Storage sends its readers on to somewhere that nobody named.
+    #[error(
+        "the store of {path} sends readers on to {to}, and redirects are not followed: give the endpoint and region that the \
+         bucket is reached by"
+    )]
+    Elsewhere {
+        /// URL of the file or table.
+        path: String,
+        /// Scheme and host of that place.
+        to: String,
     },
     /// Storage did not answer, or not usefully.
     #[error("storage can't be reached for {path}")]
@@ -368,6 +380,10 @@ impl Error {
     pub(crate) fn storage(path: &str, error: object_store::Error) -> Error {
         use object_store::Error as Storage;
         let path = path.to_owned();
+        if let Some(SentElsewhere { to }) = cause(&error) {
+            let to = to.clone();
+            return Error::Elsewhere { path, to };
+        }
         match error {
             Storage::NotFound { .. } => Error::FileGone { path },
             Storage::Precondition { .. } => Error::Changed {
@@ -432,6 +448,7 @@ impl Faulty for Error {
                 Fault::Changed
             }
             Error::Denied { .. }
+            | Error::Elsewhere { .. }
             | Error::Encrypted { .. }
             | Error::WrongKey { .. }
             | Error::AadPrefix { .. }
@@ -450,14 +467,19 @@ impl Faulty for Error {
 
 /// A local file that the process may not read comes as a generic error with the system's as a cause.
 fn is_refused_by_the_system(error: &object_store::Error) -> bool {
+    cause::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// The first cause of this type.
+fn cause<E: std::error::Error + 'static>(error: &object_store::Error) -> Option<&E> {
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
-        if let Some(error) = inner.downcast_ref::<io::Error>() {
-            return error.kind() == io::ErrorKind::PermissionDenied;
+        if let Some(found) = inner.downcast_ref() {
+            return Some(found);
         }
         cause = inner.source();
     }
-    false
+    None
 }
 
 fn io_fault(error: &io::Error) -> Fault {

@@ -3,6 +3,7 @@
 //! Every read can be held to the version of the file that was seen first (its entity tag), so bytes of two
 //! versions never mix. Errors name the file by URL.
 
+mod client;
 pub(crate) mod kept;
 mod links;
 pub(crate) mod object;

@@ -1,8 +1,8 @@
-//! HTTP to object stores: waits where a store asks to wait, and counts what had to be asked again.
+//! HTTP to object stores: waits where a store asks to wait, counts what had to be asked again, and goes nowhere else.
 //!
 //! A store that answers 429 or 503 is busy, not broken: the request is made again with growing, jittered pauses, for a
 //! minute, or as long as `Retry-After` says. Connections that fail, timeouts and other answers of the 5xx kind are
-//! tried again by `object_store`, a few times and for seconds; here they are only counted.
+//! tried again by `object_store`, a few times and for seconds; here they are only counted. A redirect is an error.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,11 +12,13 @@ use async_trait::async_trait;
 use metrics::counter;
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 use tokio::time::{Instant, sleep};
+use url::Url;
 
 use crate::metrics::STORAGE_RETRIES;
+use crate::store::client::client;
 
 tokio::task_local! {
     static RETRIES: Arc<AtomicU64>;
@@ -35,9 +37,17 @@ pub(crate) struct Connector;
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let inner = ReqwestConnector::default().connect(options)?;
+        let inner = HttpClient::new(client(options)?);
         Ok(HttpClient::new(Waiting { inner }))
     }
+}
+
+/// A store that sends its readers elsewhere: where a store is, its user says.
+#[derive(Debug, thiserror::Error)]
+#[error("it sends readers on to {to}, and redirects are not followed")]
+pub(crate) struct SentElsewhere {
+    /// Scheme and host, without path or query.
+    pub(crate) to: String,
 }
 
 #[derive(Debug)]
@@ -53,7 +63,7 @@ impl HttpService for Waiting {
         loop {
             let answer = self.inner.execute(request.clone()).await;
             if !is_retried(&answer) {
-                return answer;
+                return answer.and_then(staying);
             }
             counter!(STORAGE_RETRIES).increment(1);
             // work that nobody counts for is listing and writing
@@ -70,6 +80,21 @@ impl HttpService for Waiting {
             sleep(pause).await;
             longest = (longest * 2).min(LONGEST_PAUSE);
         }
+    }
+}
+
+/// The answer, unless it sends elsewhere.
+fn staying(answer: HttpResponse) -> Result<HttpResponse, HttpError> {
+    match answer.headers().get("location") {
+        Some(to) if answer.status().is_redirection() => {
+            let to = to.to_str().ok().and_then(|to| Url::parse(to).ok());
+            let to = to.map_or("another path".to_owned(), |to| {
+                to.origin().ascii_serialization()
+            });
+            let elsewhere = SentElsewhere { to };
+            Err(HttpError::new(HttpErrorKind::Unknown, elsewhere))
+        }
+        _ => Ok(answer),
     }
 }
 

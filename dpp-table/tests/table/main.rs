@@ -15,6 +15,7 @@ mod map_layout;
 mod mutations;
 mod old_shapes;
 mod real_table;
+mod redirects;
 mod round_trip;
 mod s3;
 mod snapshots;

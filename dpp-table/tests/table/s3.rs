@@ -27,6 +27,8 @@ pub(crate) enum Front {
     IgnoresConditions,
     /// Answers so many requests with this status before it lets any pass.
     Refuses(Arc<AtomicI64>, u16),
+    /// Lets so many requests pass, then answers all with this status and sends them to that place.
+    SendsOn(Arc<AtomicI64>, u16, String),
 }
 
 impl S3 {
@@ -106,7 +108,14 @@ fn pass(mut client: TcpStream, server_port: u16, front: &Front) {
                 let _ = client.write_all(refusal.as_bytes());
                 continue;
             }
-            Front::Refuses(..) => {}
+            Front::SendsOn(left, status, to) if left.fetch_sub(1, Ordering::Relaxed) <= 0 => {
+                let redirect = format!(
+                    "HTTP/1.1 {status} Moved\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n"
+                );
+                let _ = client.write_all(redirect.as_bytes());
+                continue;
+            }
+            Front::Refuses(..) | Front::SendsOn(..) => {}
         }
         if server.write_all(request).is_err() {
             break;
