@@ -26,7 +26,7 @@ mod verify;
 use std::{ffi::OsString, io};
 
 use clap::{Parser, Subcommand};
-use dpp_proto::{Faulty as _, fault::message_with_causes};
+use dpp_proto::{Faulty as _, fault::message_with_causes, process};
 use tokio::runtime::Runtime;
 
 use crate::error::Error;
@@ -36,7 +36,7 @@ use crate::error::Error;
 /// Returns the exit status: 0 done, 1 failed, 2 asked wrongly, 75 worth trying again.
 /// Errors are one line on standard error; a reader that closed our standard output is no error.
 pub fn main(arguments: Vec<OsString>) -> u8 {
-    let command = match Command::try_parse_from(arguments) {
+    let command: Command = match process::parse(arguments) {
         Ok(command) => command,
         Err(asked) => return explain(&asked),
     };

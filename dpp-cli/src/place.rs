@@ -7,7 +7,7 @@ use crate::{error::Error, source::KeyArguments};
 
 #[derive(Args)]
 pub(crate) struct PlaceArguments {
-    /// Workers instead of this process: host:port,host:port, unix:/path or fleet://host:port
+    /// Workers instead of this process: host:port,host:port, unix:/path, dns://name:port or fleet://host:port
     #[arg(
         long,
         value_name = "SERVICE",

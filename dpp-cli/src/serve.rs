@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, Subcommand};
 use dpp_ops::Registry;
-use dpp_proto::process::{LogFormat, start_log};
+use dpp_proto::process::{LogFormat, SERVICE_LOG, start_log, start_traced_log};
 
 use crate::error::Error;
 
@@ -37,17 +37,20 @@ enum Service {
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
-    start_log(arguments.log_format, "info")?;
-    let runtime = crate::runtime()?;
-    match arguments.service {
-        Service::Worker(worker) => {
-            runtime.block_on(dpp_worker::command::run(*worker, Registry::standard()))?
+    let format = arguments.log_format;
+    crate::runtime()?.block_on(async {
+        match arguments.service {
+            Service::Worker(worker) => {
+                let _traces = start_traced_log(format, "dpp-worker", worker.otlp.as_deref())?;
+                dpp_worker::command::run(*worker, Registry::standard()).await?;
+            }
+            Service::Fleet(fleet) => {
+                start_log(format, SERVICE_LOG)?;
+                dpp_fleet::command::run(*fleet, worker_command()).await?;
+            }
         }
-        Service::Fleet(fleet) => {
-            runtime.block_on(dpp_fleet::command::run(*fleet, worker_command()))?
-        }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// What makes a worker on this machine: this program, or the `dpp` beside the interpreter that runs us.

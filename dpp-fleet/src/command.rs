@@ -6,7 +6,7 @@ use clap::Args;
 use dpp_proto::{
     access,
     listen::{self, Address, Listener},
-    process::Exporter,
+    process::{ConfigFile, Exporter},
 };
 
 use crate::{
@@ -84,6 +84,10 @@ pub struct Arguments {
     /// Listen beyond loopback although everybody is let in: whoever reaches the port may list and register workers
     #[arg(long, env = "DPP_FLEET_INSECURE")]
     pub insecure: bool,
+
+    /// What neither flags nor environment say.
+    #[command(flatten)]
+    pub config: ConfigFile,
 
     /// Arguments for workers on this machine, after `--`: -- --threads 1
     #[arg(

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::Parser;
 use dpp_fleet::command;
-use dpp_proto::process::{LogFormat, exit, start_log};
+use dpp_proto::process::{self, LogFormat, SERVICE_LOG, exit, start_log};
 
 /// Knows the workers that are there, tells trainers, and says how many are required.
 #[derive(Parser)]
@@ -20,9 +20,9 @@ struct Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = Command::parse();
+    let command: Command = process::parse(std::env::args_os()).unwrap_or_else(|asked| asked.exit());
     let served = async {
-        start_log(command.log_format, "info")?;
+        start_log(command.log_format, SERVICE_LOG)?;
         command::run(command.arguments, vec![worker()]).await
     };
     exit("dpp-fleet", served.await)

@@ -67,11 +67,7 @@ pub async fn serve_to(
         ))
         .add_service(health_service)
         .add_service(reflection());
-    let router = listener
-        .server()?
-        .accept_http1(true)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .add_routes(routes);
+    let router = listener.server()?.accept_http1(true).add_routes(routes);
     let shutdown = async {
         shutdown.await;
         health.set_not_serving::<FleetServer<Service>>().await;
@@ -230,7 +226,5 @@ fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<
         .expect("the descriptors were encoded by our own build")
 }
 
-/// Connections of machines that vanished are closed after this much silence.
-const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Calls are answered from memory: whatever is still open after this long is waiting for us, not we for it.
 const DRAIN: Duration = Duration::from_secs(3);

@@ -6,7 +6,7 @@ use clap::{Args, Parser};
 use dpp_ops::Registry;
 use dpp_proto::access;
 use dpp_proto::listen::{self, Address, Listener};
-use dpp_proto::process::{Exporter, LogFormat, exit, start_log};
+use dpp_proto::process::{self, ConfigFile, Exporter, LogFormat, exit, start_traced_log};
 use dpp_table::{KeySource, TableOptions};
 
 use crate::{ByteSize, Engine, Error, allocator, heartbeat, server};
@@ -66,6 +66,14 @@ pub struct Arguments {
     /// Listen beyond loopback although everybody is let in: whoever reaches the port may read what this worker may
     #[arg(long, env = "DPP_WORKER_INSECURE")]
     pub insecure: bool,
+
+    /// Send traces to this OpenTelemetry collector by gRPC, as http://127.0.0.1:4317: jobs opened, reads, and what these did
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp: Option<String>,
+
+    /// What neither flags nor environment say.
+    #[command(flatten)]
+    pub config: ConfigFile,
 }
 
 /// Serves rows of tables as packed tensors.
@@ -83,9 +91,10 @@ struct Command {
 /// A worker's whole `main`: reads `arguments`, of which the first is the program's name, logs, and serves with the ops
 /// of `registry`. A worker with ops of your own is a binary that calls this with `Registry::standard().with(…)`.
 pub async fn main(arguments: impl IntoIterator<Item = OsString>, registry: Registry) -> ExitCode {
-    let command = Command::parse_from(arguments);
+    let command: Command = process::parse(arguments).unwrap_or_else(|asked| asked.exit());
     let served = async {
-        start_log(command.log_format, "info")?;
+        let otlp = command.arguments.otlp.as_deref();
+        let _traces = start_traced_log(command.log_format, "dpp-worker", otlp)?;
         run(command.arguments, registry).await
     };
     exit("dpp-worker", served.await)
@@ -201,4 +210,5 @@ Examples:
   dpp-worker --listen 127.0.0.1:0 --fleet fleet://127.0.0.1:7400
   dpp-worker --keys /etc/dpp/keys.json --allow s3://ads/clicks,s3://ads/models
   dpp-worker --keys vault:https://vault:8200/transit
-  dpp-worker --listen unix:/run/dpp/worker.sock --threads 4 --memory 2GiB";
+  dpp-worker --listen unix:/run/dpp/worker.sock --threads 4 --memory 2GiB
+  dpp-worker --config worker.toml           # memory = \"2GiB\", allow = [\"s3://ads\"], …";

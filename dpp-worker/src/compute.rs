@@ -9,6 +9,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::{
     Error,
@@ -58,10 +59,12 @@ impl Pool {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
+        let span = Span::current(); // what is traced there belongs to what is traced here
         let work = Work(Box::new(move || {
             if !reply.is_closed() {
                 // A caller that has gone meanwhile needs no answer.
-                let _ = reply.send(catch_unwind(AssertUnwindSafe(work)));
+                let done = span.in_scope(|| catch_unwind(AssertUnwindSafe(work)));
+                let _ = reply.send(done);
             }
         }));
         lock(&self.waiting).push(asker, work);

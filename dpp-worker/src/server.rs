@@ -76,7 +76,6 @@ pub async fn serve_to(
     let router = listener
         .server()?
         .accept_http1(true)
-        .http2_keepalive_interval(Some(KEEPALIVE))
         .max_concurrent_streams(MOST_STREAMS)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
@@ -224,6 +223,5 @@ const WINDOW_BYTES: u32 = 16 << 20;
 /// Reads that one trainer may have under way on a connection, and then some: one it needs must never wait for others.
 const MOST_STREAMS: u32 = 16_384;
 const FILES_PER_MESSAGE: usize = 4096;
-const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Reads under way may finish for this long after a signal.
 const DRAIN: Duration = Duration::from_secs(20);

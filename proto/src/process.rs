@@ -1,4 +1,7 @@
-//! What every process of ours does the same: where its log goes, what its metrics show, and its last words.
+//! What every process of ours does the same: how it is configured, where its log goes, what its metrics show, and its last words.
+
+mod config;
+mod traces;
 
 use std::{
     io::{IsTerminal as _, stderr},
@@ -8,10 +11,17 @@ use std::{
 use clap::ValueEnum;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer as _,
     filter::{LevelFilter, ParseError},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
+pub use self::{
+    config::{ConfigFile, parse},
+    traces::Traces,
+};
 use crate::{Fault, Faulty, fault::message_with_causes};
 
 /// How log lines look.
@@ -24,15 +34,29 @@ pub enum LogFormat {
     Json,
 }
 
-/// A `DPP_LOG` that can't be meant.
+/// Where to log or trace to, as it can't be meant.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "DPP_LOG={wanted:?} is no filter, {reason}: write a level (error, warn, info, debug, trace, off), or dpp_worker=debug,warn"
-)]
-pub struct LogError {
-    /// As the environment has it.
-    wanted: String,
-    reason: String,
+pub enum LogError {
+    /// A `DPP_LOG` that is no filter.
+    #[error(
+        "DPP_LOG={wanted:?} is no filter, {reason}: write a level (error, warn, info, debug, trace, off), or dpp_worker=debug,warn"
+    )]
+    Filter {
+        /// As the environment has it.
+        wanted: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A collector that can't be sent to.
+    #[error(
+        "traces can't go to {url:?}, {reason}: give http://host:port of an OpenTelemetry collector that takes gRPC"
+    )]
+    Collector {
+        /// As given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl Faulty for LogError {
@@ -41,6 +65,9 @@ impl Faulty for LogError {
     }
 }
 
+/// What services log: connections that could not be served as well, which say nothing else anywhere.
+pub const SERVICE_LOG: &str = "info,tonic::transport::server=debug";
+
 /// Logs to standard error at `level`, unless `DPP_LOG` (info, dpp_worker=debug, …) says otherwise.
 ///
 /// Does nothing when the process logs already: whoever installed a subscriber keeps theirs.
@@ -48,24 +75,46 @@ impl Faulty for LogError {
 /// # Errors
 /// `DPP_LOG` is set and says nothing that can be meant.
 pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogError> {
+    start(format, level, &Traces::default())
+}
+
+/// As [`start_log`] for a service, whose spans go to the collector at `otlp` if there is one. Must be called within a tokio runtime.
+///
+/// # Errors
+/// As [`start_log`], and `otlp` is no address of a collector.
+pub fn start_traced_log(
+    format: LogFormat,
+    service: &'static str,
+    otlp: Option<&str>,
+) -> Result<Traces, LogError> {
+    let traces = otlp.map(|url| Traces::to(url, service)).transpose()?;
+    let traces = traces.unwrap_or_default();
+    start(format, SERVICE_LOG, &traces)?;
+    Ok(traces)
+}
+
+fn start(format: LogFormat, level: &str, traces: &Traces) -> Result<(), LogError> {
     let filter = match std::env::var("DPP_LOG") {
         Ok(wanted) => filter(&wanted)?,
         Err(_) => EnvFilter::new(level),
     };
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_ansi(stderr().is_terminal())
         .with_writer(stderr);
-    let _ = match format {
-        LogFormat::Human => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
+    let lines = match format {
+        LogFormat::Human => lines.with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().with_filter(filter).boxed(),
     };
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(traces.layer())
+        .try_init();
     Ok(())
 }
 
 /// What `wanted` asks for. A word without `=` must be a level: as the name of a module it would silence all others.
 fn filter(wanted: &str) -> Result<EnvFilter, LogError> {
-    let wrong = |reason: String| LogError {
+    let wrong = |reason: String| LogError::Filter {
         wanted: wanted.to_owned(),
         reason,
     };

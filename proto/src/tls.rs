@@ -137,6 +137,11 @@ impl Caller {
         self.config.is_some()
     }
 
+    pub(crate) fn expecting(self, name: &str) -> Caller {
+        let config = self.config.map(|config| config.domain_name(name));
+        Caller { config }
+    }
+
     /// How to connect to `address`.
     ///
     /// # Errors

@@ -9,10 +9,12 @@ use arrow::{
 use dpp_batch::{Batch, Frame, Rows, concat};
 use dpp_ops::fit::{PART_BYTES, Part};
 use dpp_table::{PieceBatches, ReadCounters};
+use tracing::field;
 
 use super::{
     job::OpenJob,
     picks::{Group, Picks},
+    trace,
 };
 use crate::Error;
 
@@ -139,12 +141,13 @@ impl Frames {
     /// The next base batch, transformed and packed.
     fn next_batch(&mut self) -> Result<Option<(Batch, Covered)>, Error> {
         let started = Instant::now();
-        let base = self.next_base()?;
+        let base = self.decode_base()?;
         let decoded = Instant::now();
         self.seconds.0 += (decoded - started).as_secs_f64();
         let Some(base) = base else {
             return Ok(None);
         };
+        let transforming = tracing::debug_span!("transform", bytes = field::Empty).entered();
         self.next_position = base.covered.positions.end;
         let batch = match &base.rows {
             Some(rows) => {
@@ -154,7 +157,19 @@ impl Frames {
             None => concat(self.job.program.layout(), &[]),
         };
         self.seconds.1 += decoded.elapsed().as_secs_f64();
+        trace::bytes(&transforming, batch.byte_size() as u64);
         Ok(Some((batch, base.covered)))
+    }
+
+    /// [`Frames::next_base`], traced.
+    fn decode_base(&mut self) -> Result<Option<Base>, Error> {
+        let decoding = tracing::debug_span!("decode", rows = field::Empty).entered();
+        let base = self.next_base()?;
+        trace::rows(
+            &decoding,
+            base.as_ref().map_or(0, |base| base.row_ids.len() as u64),
+        );
+        Ok(base)
     }
 
     fn next_base(&mut self) -> Result<Option<Base>, Error> {

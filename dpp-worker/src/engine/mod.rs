@@ -13,6 +13,7 @@ pub(crate) mod job;
 mod picks;
 mod read;
 mod survivors;
+mod trace;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use dpp_proto::{hash::message_hash, v1};
 pub use dpp_table::{KeyProvider, TableOptions};
 use dpp_table::{StoredCache, Table};
 use tokio::sync::{Semaphore, mpsc};
+use tracing::Instrument as _;
 
 use self::{
     artefacts::Artefacts,
@@ -184,7 +186,8 @@ impl Engine {
             rights.check_job(&known)?;
             return Ok(job_hash);
         }
-        let open = self.compile(rights, job).await?;
+        let opening = tracing::debug_span!("open_job", job = %job_hash);
+        let open = self.compile(rights, job).instrument(opening).await?;
         tracing::info!(job = %job_hash, table = %open.source.url, "job opened");
         self.jobs.insert(job_hash.clone(), Arc::new(open));
         Ok(job_hash)
@@ -266,7 +269,8 @@ impl Engine {
         let picks = Picks::of(&request, job.base_batch_rows())?;
         let (events, receiver) = mpsc::channel(FRAMES_AHEAD);
         let (engine, turn) = (self.clone(), self.memory.queue(client, request.turn));
-        tokio::spawn(async move {
+        let span = trace::read(&request);
+        let reading = async move {
             let read = Read::new(&engine, &job, &request, &frames, &events);
             let ended = tokio::select! {
                 ended = read.send_frames(turn, picks) => ended,
@@ -277,7 +281,8 @@ impl Engine {
             let ending = ended.map(|(summary, _admitted)| ReadEvent::Summary(summary));
             _ = events.send(ending).await;
             drop(room);
-        });
+        };
+        tokio::spawn(reading.instrument(span));
         Ok(receiver)
     }
 

@@ -6,8 +6,11 @@ use dpp_ops::condition::{Bounds, Extent, RowFilter};
 use dpp_proto::v1;
 use dpp_table::{ColumnBounds, FetchedPiece, PieceRequest, PieceSize, ReadCounters, StoredExtent};
 use tokio::sync::{Semaphore, mpsc};
+use tracing::{Instrument as _, field};
 
-use super::{Engine, ReadEvent, frames::Frames, job::OpenJob, picks::Picks, survivors::Survivors};
+use super::{
+    Engine, ReadEvent, frames::Frames, job::OpenJob, picks::Picks, survivors::Survivors, trace,
+};
 use crate::{
     Error,
     memory::{Admitted, Turn},
@@ -164,9 +167,15 @@ impl<'a> Read<'a> {
         }
         let request = self.piece_request(picks.decode.clone(), features)?;
         let job = self.job;
+        let fetching = tracing::debug_span!("fetch", bytes = field::Empty);
         let waiting = self.wait();
-        let piece = job.table.fetch(request).await?;
+        let piece = job
+            .table
+            .fetch(request)
+            .instrument(fetching.clone())
+            .await?;
         drop(waiting);
+        trace::bytes(&fetching, piece.io().read_bytes);
         add_io(&mut self.summary, piece.io());
         Ok(Some(piece))
     }
@@ -214,11 +223,8 @@ impl<'a> Read<'a> {
         let looked = self.summary.decode_seconds;
         let mut streamed = ReadCounters::default();
         loop {
-            // Credits are never closed. Waiting for room first leaves at most one frame more than the channel holds.
-            if let Ok(credit) = self.credits.acquire().await {
-                credit.forget();
-            }
-            let Ok(room) = self.events.reserve().await else {
+            let waiting = tracing::debug_span!("wait_for_client");
+            let Some(room) = self.room().instrument(waiting).await else {
                 return Ok(());
             };
             let made = pool.run(&asker, move || {
@@ -239,8 +245,21 @@ impl<'a> Read<'a> {
     }
 }
 
+impl<'a> Read<'a> {
+    /// Room for a frame, once the client has taken enough of those before; `None` when it has gone. Waiting for it first leaves
+    /// at most one frame more than the channel holds.
+    async fn room(&self) -> Option<mpsc::Permit<'a, Result<ReadEvent, Error>>> {
+        // credits are never closed
+        if let Ok(credit) = self.credits.acquire().await {
+            credit.forget();
+        }
+        self.events.reserve().await.ok()
+    }
+}
+
 impl Drop for Read<'_> {
     fn drop(&mut self) {
+        trace::done(&self.summary);
         self.engine.totals.add(&self.summary);
         let (run, waited) = (&self.request.run, self.waited_slot_seconds);
         self.engine.works.add(run, &self.summary, waited);

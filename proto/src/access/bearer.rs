@@ -1,4 +1,4 @@
-//! Shows a token with every call. Its file is read again now and then: whoever replaces it in time needs no new process.
+//! Shows a token with every call. One in a file is read again now and then: whoever replaces it in time needs no new process.
 
 use std::{
     fmt, fs,
@@ -18,7 +18,8 @@ pub struct Bearer {
 }
 
 struct Token {
-    file: PathBuf,
+    /// `None`: given as text.
+    file: Option<PathBuf>,
     shown: Mutex<(AsciiMetadataValue, Instant)>,
 }
 
@@ -28,13 +29,23 @@ impl Bearer {
     /// # Errors
     /// [`Error::File`] when it can't be read, [`Error::Token`] when it holds no token.
     pub fn of_file(file: &Path) -> Result<Bearer, Error> {
-        let token = Token {
-            file: file.to_owned(),
-            shown: Mutex::new((read(file)?, Instant::now())),
-        };
-        Ok(Bearer {
-            token: Some(Arc::new(token)),
-        })
+        Ok(Bearer::showing(read(file)?, Some(file.to_owned())))
+    }
+
+    /// Shows `token`, always the same.
+    ///
+    /// # Errors
+    /// [`Error::TokenText`] when it is none.
+    pub fn of_text(token: &str) -> Result<Bearer, Error> {
+        let value = header(token).ok_or(Error::TokenText)?;
+        Ok(Bearer::showing(value, None))
+    }
+
+    fn showing(value: AsciiMetadataValue, file: Option<PathBuf>) -> Bearer {
+        let shown = Mutex::new((value, Instant::now()));
+        Bearer {
+            token: Some(Arc::new(Token { file, shown })),
+        }
     }
 
     pub(super) fn shows_token(&self) -> bool {
@@ -46,9 +57,11 @@ impl Token {
     fn shown(&self) -> AsciiMetadataValue {
         // What is there is whole, whoever panicked.
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if shown.1.elapsed() >= READ_AGAIN {
+        if let Some(file) = &self.file
+            && shown.1.elapsed() >= READ_AGAIN
+        {
             // A file that is being replaced is read the next time.
-            let token = read(&self.file).unwrap_or_else(|_| shown.0.clone());
+            let token = read(file).unwrap_or_else(|_| shown.0.clone());
             *shown = (token, Instant::now());
         }
         shown.0.clone()
@@ -71,7 +84,7 @@ impl fmt::Debug for Bearer {
         formatter
             .debug_struct("Bearer")
             .field("file", &file)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,17 +93,20 @@ fn read(file: &Path) -> Result<AsciiMetadataValue, Error> {
         path: file.to_owned(),
         source,
     })?;
-    let no_token = || Error::Token {
+    header(&text).ok_or_else(|| Error::Token {
         path: file.to_owned(),
-    };
+    })
+}
+
+/// What shows a token, if `text` is one.
+fn header(text: &str) -> Option<AsciiMetadataValue> {
     let token = text.trim();
     if token.is_empty() || token.contains(char::is_whitespace) {
-        return Err(no_token());
+        return None;
     }
-    let mut value: AsciiMetadataValue =
-        format!("Bearer {token}").parse().map_err(|_| no_token())?;
+    let mut value: AsciiMetadataValue = format!("Bearer {token}").parse().ok()?;
     value.set_sensitive(true); // neither kept in tables of headers nor shown in logs
-    Ok(value)
+    Some(value)
 }
 
 pub(super) const HEADER: &str = "authorization";

@@ -116,6 +116,19 @@ impl Files {
 }
 
 impl Caller {
+    /// The same caller, showing this token.
+    #[must_use]
+    pub fn showing(self, bearer: Bearer) -> Caller {
+        Caller { bearer, ..self }
+    }
+
+    /// The same caller, of services whose certificate is for `name` whatever address they are reached by.
+    #[must_use]
+    pub fn expecting(self, name: &str) -> Caller {
+        let tls = self.tls.expecting(name);
+        Caller { tls, ..self }
+    }
+
     /// Connects to `address` when it is first called; `tune` may set what the connection is like. Must be called within a tokio
     /// runtime.
     ///

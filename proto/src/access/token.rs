@@ -85,6 +85,8 @@ const MOST_TOKEN_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn claims() -> Claims {
@@ -127,6 +129,25 @@ mod tests {
             &"x".repeat(100_000),
         ] {
             assert_eq!(Claims::verified(wrong, &keys), None, "{wrong:.20}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn senseless_tokens_are_nobodys(text in ".{0,200}", claims in "[A-Za-z0-9_-]{0,60}", signature in "[A-Za-z0-9_-]{0,90}") {
+            let keys = [SigningKey::generate().unwrap().public_key()];
+            for token in [text, format!("dpp1.{claims}.{signature}")] {
+                prop_assert_eq!(Claims::verified(&token, &keys), None);
+            }
+        }
+
+        #[test]
+        fn what_a_key_of_ours_signed_is_claims_or_nothing(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let key = SigningKey::generate().unwrap();
+            let signed = format!("{VERSION}.{}", URL_SAFE_NO_PAD.encode(&bytes));
+            let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()));
+            let read = Claims::verified(&format!("{signed}.{signature}"), &[key.public_key()]);
+            prop_assert_eq!(read, serde_json::from_slice(&bytes).ok());
         }
     }
 }

@@ -72,6 +72,9 @@ pub enum Error {
         /// As given.
         path: PathBuf,
     },
+    /// A text that should be a token and is not; it is not repeated.
+    #[error("what was given as a token is none: `dpp fleet token` makes them")]
+    TokenText,
     /// A token would cross a network for everybody to read.
     #[error(
         "{address} is another machine, and a token must not go there in plain text: call it by TLS (--tls-ca or DPP_TLS_CA)"
@@ -96,6 +99,7 @@ impl Faulty for Error {
             | Error::File { .. }
             | Error::TokenKey { .. }
             | Error::Token { .. }
+            | Error::TokenText
             | Error::TokenInTheOpen { .. }
             | Error::Identity
             | Error::Tls { .. } => Fault::Invalid,

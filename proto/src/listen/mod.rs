@@ -5,20 +5,19 @@
 
 mod address;
 mod error;
+mod incoming;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use tokio::{
-    net::{TcpListener, UnixListener, lookup_host},
+    net::{TcpListener, TcpSocket, UnixListener, lookup_host},
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::transport::{
-    Server,
-    server::{Router, TcpIncoming},
-};
+use tonic::transport::{Server, server::Router};
 
+use self::incoming::{Incoming, KEEPALIVE};
 pub use self::{address::Address, error::Error};
 use crate::{access::Gate, tls};
 
@@ -55,9 +54,7 @@ impl Listener {
                 if !listen.ip().is_loopback() && !insecure {
                     return Err(Error::Exposed { listen });
                 }
-                Ok(Listener::Tcp(
-                    TcpListener::bind(listen).await.map_err(failed)?,
-                ))
+                Ok(Listener::Tcp(listening(listen).map_err(failed)?))
             }
             Address::Unix(path) => {
                 if is_dead_socket(path) {
@@ -90,16 +87,17 @@ impl Listener {
         })
     }
 
-    /// A server to add services to, speaking as this listener must.
+    /// A server to add services to, speaking as this listener must, with pings.
     ///
     /// # Errors
     /// [`Error::Tls`] when the certificate can't be used.
     pub fn server(&self) -> Result<Server, Error> {
+        let server = Server::builder().http2_keepalive_interval(Some(KEEPALIVE));
         match self {
-            Listener::Tls(_, tls) => Server::builder()
+            Listener::Tls(_, tls) => server
                 .tls_config(tls.config.clone())
                 .map_err(|source| Error::Tls { source }),
-            _ => Ok(Server::builder()),
+            _ => Ok(server),
         }
     }
 
@@ -122,6 +120,17 @@ impl Listener {
         let _ = writeln!(stdout, "{name} listening on {}", self.address());
         let _ = stdout.flush();
     }
+}
+
+/// A listener that has room for a crowd which comes at once, as after a restart.
+fn listening(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(MOST_WAITING)
 }
 
 /// Whether `path` is a socket that nobody answers on. Whatever else lies there is not ours to remove.
@@ -154,10 +163,7 @@ pub async fn serve(
         match listener {
             Listener::Tcp(listener) | Listener::Tls(listener, _) => {
                 router
-                    .serve_with_incoming_shutdown(
-                        TcpIncoming::from(listener).with_nodelay(Some(true)),
-                        stopped,
-                    )
+                    .serve_with_incoming_shutdown(Incoming::of(listener), stopped)
                     .await
             }
             Listener::Unix(listener, _) => {
@@ -200,6 +206,9 @@ pub fn signalled() -> Result<impl Future<Output = ()>, Error> {
         }
     })
 }
+
+/// Connections that wait to be accepted; the system may have less room for them.
+const MOST_WAITING: u32 = 4096;
 
 #[cfg(test)]
 mod tests {
