@@ -13,7 +13,7 @@ use std::{
 };
 
 use dpp_batch::Layout;
-use dpp_proto::{hash::message_hash, v1};
+use dpp_proto::{access, hash::message_hash, v1};
 #[cfg(feature = "embedded")]
 use dpp_worker::engine::KeyProvider;
 
@@ -44,8 +44,10 @@ pub enum Place {
         /// Who gives the keys of encrypted tables.
         keys: Option<Arc<dyn KeyProvider>>,
     },
-    /// Workers: `host:port,host:port`, `unix:/path` or `fleet://host:port`.
+    /// Workers: `host:port,host:port`, `unix:/path`, `dns://name:port` or `fleet://host:port`, called as the environment says.
     Service(String),
+    /// The same, called so.
+    ServiceAs(String, access::Caller),
 }
 
 impl Place {
@@ -60,6 +62,10 @@ impl Place {
             Place::Service(service) => {
                 secret::refuse(table)?;
                 Arc::new(Remote::new(&service, settings.workers())?)
+            }
+            Place::ServiceAs(service, caller) => {
+                secret::refuse(table)?;
+                Arc::new(Remote::called(&service, caller, settings.workers())?)
             }
         })
     }

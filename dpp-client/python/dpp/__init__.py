@@ -47,6 +47,7 @@ from dpp.ops import (
 )
 from dpp.plan import Plan
 from dpp.predicates import Predicate
+from dpp.service import Service
 from dpp.states import merge_states
 from dpp.table import Feature, Snapshot, SnapshotDifference, Table
 from dpp.write import write_table
@@ -73,6 +74,7 @@ __all__ = [
     "PermissionDenied",
     "Plan",
     "Predicate",
+    "Service",
     "Shuffle",
     "Snapshot",
     "SnapshotDifference",

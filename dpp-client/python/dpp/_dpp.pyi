@@ -146,6 +146,21 @@ class Keys:
         """The line that `at` reads; None when the keys are here."""
 
 @final
+class Service:
+    """Where workers are, and what this process shows them. Shows no token."""
+
+    def __new__(
+        cls,
+        url: str,
+        token: str | None,
+        token_file: str | None,
+        tls_ca: str | None,
+        tls_cert: str | None,
+        tls_key: str | None,
+    ) -> Service:
+        """Files that are not given are the environment's, read when a loader opens; `InvalidRequest` repeats no token."""
+
+@final
 class Snapshot:
     """The exact files a run reads."""
 
@@ -180,7 +195,7 @@ class Loader:
         table: Table,
         plan: str,
         settings: str,
-        service: str | None,
+        service: Service | None,
         threads: int | None,
         described: bytes | None = None,
         agree: Callable[[list[int]], list[int]] | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dpp.errors import InvalidRequest
+from dpp.service import ADDRESS, Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,11 +72,13 @@ def refuse_what_stays_here(table: Table, threads: int | None) -> None:
         )
 
 
-def service_address(service: object) -> str | None:
-    """`service` as the user must write it."""
-    if service is None or isinstance(service, str):
+def service_or_none(service: object) -> Service | None:
+    """An address stands for the service there, called as the environment says."""
+    if isinstance(service, str):
+        return Service(service)
+    if service is None or isinstance(service, Service):
         return service
-    raise InvalidRequest(f'service is "host:port,host:port", "unix:/path", "fleet://host:port" or None, not {service!r}')
+    raise InvalidRequest(f"{ADDRESS}, not {service!r}")
 
 
 def count(name: str, value: object, least: int = 0) -> int:

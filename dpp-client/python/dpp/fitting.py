@@ -11,6 +11,7 @@ from dpp._settings import count, count_or_none
 from dpp.errors import InvalidRequest
 from dpp.loader import DataLoader
 from dpp.plan import Plan
+from dpp.service import Service
 from dpp.table import Table, _options, _url
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ def fit(
     min_count: int = 1,
     most_ids: int | None = None,
     most_counted: int = 50_000_000,
-    service: str | None = None,
+    service: str | Service | None = None,
     threads: int | None = None,
     worker_timeout_seconds: int = 60,
 ) -> Fitted:

@@ -12,6 +12,7 @@ from dpp._settings import Shuffle, count, count_or_none
 from dpp.batch import Batch, Layout
 from dpp.errors import Error, InvalidRequest
 from dpp.plan import Plan
+from dpp.service import Service
 from dpp.table import Table, _url
 
 TYPE_CHECKING = False
@@ -25,7 +26,8 @@ class DataLoader:
     """Batches of a table's rows. One pass is one epoch, the next pass the next epoch.
 
     batch_size         rows of this rank's batch; or global_batch_size, rows of all ranks' batches together
-    service            None: on-box. "host:port,host:port", "unix:/path" or "fleet://host:port": from workers
+    service            None: on-box. "host:port,host:port", "unix:/path", "dns://name:port" or "fleet://host:port": from workers, called as
+                       DPP_TLS_… and DPP_TOKEN_FILE say, or as a `dpp.Service` says
     name               the run, as the fleet shows it
     priority           0 to 99: beside other runs on busy workers, this one gets 1 + priority shares of their threads
     rank, world_size   by default torch.distributed's when it is initialised, else 0 of 1
@@ -78,7 +80,7 @@ class DataLoader:
         *,
         batch_size: int | None = None,
         global_batch_size: int | None = None,
-        service: str | None = None,
+        service: str | Service | None = None,
         name: str = "",
         priority: int = 0,
         rank: int | None = None,
@@ -103,12 +105,11 @@ class DataLoader:
         self._table = table if isinstance(table, Table) else Table(table)
         if not isinstance(plan, Plan):
             raise InvalidRequest(f"plan is a dpp.Plan, not {plan!r}")
-        service = _settings.service_address(service)
-        if service is not None:
+        self._service = _settings.service_or_none(service)
+        if self._service is not None:
             _settings.refuse_what_stays_here(self._table, threads)
         self._plan = plan
         self._target = _tensors.Target(output, id_dtype, bool(pin_memory), device)
-        self._service = service
         self._threads = count_or_none("threads", threads)
         self._is_verbose = bool(verbose)
         self._usage_log = None if usage_log is None else _url("usage_log", usage_log)
@@ -257,7 +258,7 @@ class DataLoader:
         self.close()
 
     def __repr__(self) -> str:
-        place = "on-box" if self._service is None else f"from {self._service}"
+        place = "on-box" if self._service is None else f"from {self._service.url}"
         return f"<dpp.DataLoader {self._table!r} {place}>"
 
     def __reduce__(self) -> Any:
@@ -298,7 +299,7 @@ class DataLoader:
             self._table._handle,
             self._plan.to_json(),
             json.dumps(settings),
-            self._service,
+            self._service and self._service._handle,
             threads,
             self._described,
             self._agree,

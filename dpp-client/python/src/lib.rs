@@ -12,6 +12,7 @@ mod plan;
 mod predicate;
 mod rows;
 mod runtime;
+mod service;
 mod table;
 mod tensor;
 mod usage;
@@ -38,6 +39,8 @@ mod _dpp {
     use crate::plan::{
         bind_plan, explain_plan, known_ops, plan_for_fitting, plan_hash, plan_to_json,
     };
+    #[pymodule_export]
+    use crate::service::Service;
     #[pymodule_export]
     use crate::table::{Snapshot, Table};
     #[pymodule_export]

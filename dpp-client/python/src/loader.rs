@@ -12,6 +12,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::batch::Batch;
 use crate::errors::{internal, invalid, raise};
 use crate::home::Home;
+use crate::service::Service;
 use crate::table::Table;
 use crate::{plan, runtime, usage};
 
@@ -31,7 +32,7 @@ impl Loader {
         table: &Bound<'_, Table>,
         plan: &str,
         settings: &str,
-        service: Option<String>,
+        service: Option<&Bound<'_, Service>>,
         threads: Option<usize>,
         described: Option<&[u8]>,
         agree: Option<Py<PyAny>>,
@@ -41,7 +42,7 @@ impl Loader {
         let plan = plan::read(plan)?.to_proto();
         let (table, keys) = (table.get().source().clone(), table.get().keys());
         let place = match service {
-            Some(service) => Place::Service(service),
+            Some(service) => service.get().place()?,
             None => Place::OnBox { threads, keys },
         };
         let described = described.map(Description::decode).transpose();

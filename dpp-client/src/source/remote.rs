@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use dpp_batch::Layout;
 use dpp_proto::{
-    access::{Channel, Files},
+    access::{Caller, Channel, Files},
     fault::message_with_causes,
     stream::STREAM_WINDOW_BYTES,
     v1::{self, worker_client::WorkerClient},
@@ -29,7 +29,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Workers of a service: `host:port,host:port`, `unix:/path` or `fleet://host:port`. Connects when first asked.
+    /// Workers of a service: `host:port,host:port`, `unix:/path`, `dns://name:port` or `fleet://host:port`. Connects when first asked.
     ///
     /// Called by TLS when the environment names certificates (`DPP_TLS_CA`; `DPP_TLS_CERT` and `DPP_TLS_KEY` where services
     /// let in only callers that they know), with the token of `DPP_TOKEN_FILE`. Must be called within a tokio runtime.
@@ -39,6 +39,18 @@ impl Remote {
     pub fn new(service: &str, settings: WorkerSettings) -> Result<Remote, Error> {
         let caller = Files::from_environment().caller();
         let caller = caller.map_err(|error| Error::invalid(message_with_causes(&error)))?;
+        Remote::called(service, caller, settings)
+    }
+
+    /// As [`Remote::new`], called as `caller` calls, whatever the environment says.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the service can't be parsed.
+    pub fn called(
+        service: &str,
+        caller: Caller,
+        settings: WorkerSettings,
+    ) -> Result<Remote, Error> {
         Ok(Remote {
             workers: Arc::new(Workers::parse(service, caller)?),
             settings,

@@ -1,7 +1,10 @@
-//! The workers a client knows: from a list, or from the fleet, which is asked again and again.
+//! The workers a client knows: from a list, or from the fleet or a name's addresses, which are asked for again and again.
 //!
 //! A worker that failed is left alone for a moment, longer each time; one that was far slower than the others until it
 //! has answered something short. Connections are made when first used.
+
+mod dns;
+mod fleet;
 
 use std::{
     collections::HashMap,
@@ -14,21 +17,17 @@ use dpp_proto::{
     access::{Caller, Channel},
     listen::Address,
     stream,
-    v1::{
-        ListWorkersRequest, ListWorkersResponse, StatsRequest, fleet_client::FleetClient,
-        worker_client::WorkerClient,
-    },
+    v1::{StatsRequest, worker_client::WorkerClient},
 };
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
 };
-use tonic::{Code, Status, transport::Endpoint};
+use tonic::{Status, transport::Endpoint};
 
 use super::{
     Reports,
     pace::Pace,
-    patience::said,
     route::{Candidate, route},
 };
 use crate::Error;
@@ -65,10 +64,10 @@ struct Known {
     caller: Caller,
     workers: Mutex<HashMap<String, Worker>>,
     pace: Mutex<Pace>,
-    /// What the fleet's last answer lacked, if anything.
-    fleet_trouble: Mutex<Option<String>>,
+    /// What the last answer of fleet or name service lacked, if anything.
+    trouble: Mutex<Option<String>>,
     /// How the fleet refused us, until it answers: asking again will not help.
-    fleet_refusal: Mutex<Option<Status>>,
+    refusal: Mutex<Option<Status>>,
     /// Somebody new is there, or somebody may be asked again.
     changed: Notify,
     /// A worker has failed: the fleet may know better ones.
@@ -103,21 +102,30 @@ pub(crate) struct Chosen {
 }
 
 impl Workers {
-    /// Parses a service: `host:port,host:port`, `unix:/path` or `fleet://host:port`. Must be called within a tokio runtime.
+    /// Parses a service: `host:port,host:port`, `unix:/path`, `dns://name:port` or `fleet://host:port`. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`Error::Invalid`] names the part that is no address.
     pub(crate) fn parse(service: &str, caller: Caller) -> Result<Workers, Error> {
+        let caller = match service.strip_prefix("dns://") {
+            Some(name) => caller.expecting(name.rsplit_once(':').map_or(name, |(host, _)| host)),
+            None => caller,
+        };
         let known = Arc::new(Known {
             caller,
             ..Known::default()
         });
-        let refresh = match service.strip_prefix("fleet://") {
-            Some(fleet) => Some(tokio::spawn(follow_fleet(
-                known.connect(fleet, |endpoint| endpoint.connect_timeout(CONNECT_TIMEOUT))?,
-                known.clone(),
-            ))),
-            None => {
+        let refresh = match service.split_once("://") {
+            Some(("fleet", fleet)) => {
+                let fleet =
+                    known.connect(fleet, |endpoint| endpoint.connect_timeout(CONNECT_TIMEOUT))?;
+                Some(tokio::spawn(fleet::follow(fleet, known.clone())))
+            }
+            Some(("dns", name)) => {
+                let name = dns::Name::parse(name)?;
+                Some(tokio::spawn(dns::follow(name, known.clone())))
+            }
+            _ => {
                 for address in service.split(',').map(str::trim) {
                     let worker = Worker::at(known.connect(address, tuned)?);
                     known.lock().insert(address.to_owned(), worker);
@@ -187,7 +195,7 @@ impl Workers {
 
     /// Why nobody may be known: what the fleet last said, if there is one.
     pub(crate) fn trouble(&self) -> String {
-        let trouble = self.known.fleet_trouble.lock();
+        let trouble = self.known.trouble.lock();
         let trouble = trouble.unwrap_or_else(PoisonError::into_inner).clone();
         trouble.unwrap_or_else(|| "no worker is known yet".to_owned())
     }
@@ -195,7 +203,7 @@ impl Workers {
     /// How the fleet refused us, if it did and no worker is known from before.
     pub(super) fn refusal(&self) -> Option<Status> {
         let is_alone = self.known.lock().is_empty();
-        let refusal = self.known.fleet_refusal.lock();
+        let refusal = self.known.refusal.lock();
         refusal
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -220,7 +228,7 @@ impl Debug for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Known")
             .field("workers", &self.workers)
-            .field("fleet_trouble", &self.fleet_trouble)
+            .field("trouble", &self.trouble)
             .finish_non_exhaustive()
     }
 }
@@ -241,32 +249,35 @@ impl Known {
         }
     }
 
+    /// Waits, and less when a worker is lost: who has lost one looks soon whether there is another.
+    async fn wait_or_lose(&self, longest: Duration) {
+        let lost = async {
+            self.lost.notified().await;
+            tokio::time::sleep(SOON).await;
+        };
+        _ = tokio::time::timeout(longest, lost).await;
+    }
+
     fn connect(&self, address: &str, tune: fn(Endpoint) -> Endpoint) -> Result<Channel, Error> {
         let parsed = address.parse::<Address>();
         let connected = parsed.and_then(|address| self.caller.connect(&address, tune));
         connected.map_err(|error| {
             Error::invalid(format!(
-                "service: {error}; or fleet://host:port, or several addresses with commas"
+                "service: {error}; or fleet://host:port, dns://name:port, or several addresses with commas"
             ))
         })
     }
 
     fn set_refusal(&self, refusal: Option<Status>) {
         let is_news = refusal.is_some();
-        *self
-            .fleet_refusal
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = refusal;
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
         if is_news {
             self.changed.notify_waiters();
         }
     }
 
     fn set_trouble(&self, trouble: Option<String>) {
-        *self
-            .fleet_trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = trouble;
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 }
 
@@ -367,69 +378,6 @@ async fn ask_until_it_answers(
     }
 }
 
-/// Keeps the known workers those of the fleet, and tells it how the trainer fares. When it does not answer, those
-/// already known stay.
-async fn follow_fleet(fleet: Channel, known: Arc<Known>) {
-    let mut client = FleetClient::new(fleet);
-    let (mut answered, mut known_version, mut wait) = (true, 0, REFRESH);
-    loop {
-        let mut request = tonic::Request::new(ListWorkersRequest {
-            known_version,
-            report: known.reports.get().map(|report| report()),
-        });
-        request.set_timeout(CONNECT_TIMEOUT);
-        match client.list_workers(request).await {
-            Ok(response) => {
-                answered = true;
-                known.set_refusal(None);
-                let response = response.into_inner();
-                wait = Duration::from_millis(response.next_after_ms.into());
-                if !response.unchanged {
-                    known_version = response.version;
-                    learn(&known, response);
-                }
-            }
-            Err(status) => {
-                let is_refused = matches!(
-                    status.code(),
-                    Code::Unauthenticated | Code::PermissionDenied
-                );
-                known.set_refusal(is_refused.then(|| status.clone()));
-                known.set_trouble(Some(format!(
-                    "the fleet does not answer: {}",
-                    said(&status)
-                )));
-                if std::mem::replace(&mut answered, false) {
-                    tracing::warn!(%status, "the fleet does not answer; going on with the workers known");
-                }
-                // Whoever answers next may be another, which says everything anew.
-                known_version = 0;
-            }
-        }
-        let wait = wait.clamp(SHORTEST_REFRESH, known.longest_wait());
-        let lost = async {
-            known.lost.notified().await;
-            tokio::time::sleep(SOON).await;
-        };
-        // Who has lost a worker looks soon whether there is another.
-        _ = tokio::time::timeout(wait, lost).await;
-    }
-}
-
-fn learn(known: &Known, response: ListWorkersResponse) {
-    let addresses: Vec<String> = response
-        .workers
-        .into_iter()
-        .map(|worker| worker.address)
-        .collect();
-    if addresses.is_empty() {
-        known.set_trouble(Some("the fleet knows no worker".to_owned()));
-    } else {
-        known.set_trouble(None);
-        replace(known, addresses);
-    }
-}
-
 fn replace(known: &Known, addresses: Vec<String>) {
     let mut workers = known.lock();
     workers.retain(|address, worker| addresses.contains(address) || worker.load > 0);
@@ -449,7 +397,6 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 const REFRESH: Duration = Duration::from_secs(1);
 /// A local worker that died is replaced within this time.
 const SOON: Duration = Duration::from_millis(250);
-const SHORTEST_REFRESH: Duration = Duration::from_millis(100);
 const LONGEST_REFRESH: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long a worker under suspicion is left alone before it is asked whether it is well.

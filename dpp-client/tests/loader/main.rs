@@ -129,6 +129,48 @@ async fn workers_give_the_bytes_that_on_box_gives() {
 }
 
 #[tokio::test]
+async fn a_name_stands_for_the_workers_at_its_addresses() {
+    let table = TestTable::write(&[300]);
+    let settings = shuffled(16);
+    let expected = drain(&mut open(ON_BOX, &table, &settings).await.start_epoch()).await;
+    let worker = TestWorker::tcp().await;
+    // At the name's other address, if it has one, nobody answers.
+    let service = format!(
+        "dns://{}",
+        worker.address().replace("127.0.0.1", "localhost")
+    );
+    let mut loader = open(Place::Service(service), &table, &settings).await;
+    assert_eq!(drain(&mut loader.start_epoch()).await, expected);
+}
+
+#[tokio::test]
+async fn a_name_that_stands_for_nothing_is_said() {
+    let table = TestTable::write(&[10]);
+    let open = |service: &'static str| {
+        let settings = Settings {
+            worker_timeout_seconds: 1,
+            ..settings(1)
+        };
+        Loader::open(
+            Place::Service(service.into()),
+            table.source(),
+            plan(),
+            settings,
+        )
+    };
+    let error = open("dns://workers.invalid:7401").await.unwrap_err();
+    assert_eq!(error.fault(), Fault::Unavailable);
+    let said = error.to_string();
+    assert!(
+        said.contains("workers.invalid:7401 stands for no worker"),
+        "{said}"
+    );
+    let error = open("dns://workers").await.unwrap_err();
+    assert_eq!(error.fault(), Fault::Invalid);
+    assert!(error.to_string().contains("dns://name:port"), "{error}");
+}
+
+#[tokio::test]
 async fn a_lost_worker_changes_nothing() {
     let table = TestTable::write(&[700, 900, 800]);
     let settings = Settings {
