@@ -39,6 +39,32 @@ proptest! {
         prop_assert!((6..8).contains(&at) || Frame::decode(Bytes::from(damaged), &layout).is_err());
     }
 
+    /// Who makes the checksum anew can say anything: that is an error or another frame, and no panic.
+    #[test]
+    fn forged_frames_are_errors_or_frames(
+        (layout, rows) in table(6),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), any::<u8>()), 1..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let bytes = Frame { positions: 0..rows.len() as u64, batch: pack(&layout, &rows) }.encode();
+        let mut forged = bytes.to_vec();
+        for (at, is_in_header, byte) in changes {
+            let region = if is_in_header { forged.len().min(160) } else { forged.len() };
+            forged[at.index(region)] = byte;
+        }
+        if let Some(cut) = cut {
+            forged.truncate(cut.index(bytes.len()));
+        }
+        if forged.len() > 16 {
+            let checksum = xxhash_rust::xxh3::xxh3_64(&forged[16..]);
+            forged[8..16].copy_from_slice(&checksum.to_le_bytes());
+        }
+        if let Ok(frame) = Frame::decode(Bytes::from(forged), &layout) {
+            let again = Frame::decode(frame.encode(), &layout);
+            prop_assert_eq!(again.unwrap(), frame);
+        }
+    }
+
     /// Sound bytes of another job's layout are an error, not a panic.
     #[test]
     fn another_layout_is_noticed((layout, rows) in table(6), (other, _) in table(1)) {

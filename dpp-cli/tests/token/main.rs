@@ -1,8 +1,12 @@
 //! Tokens, with real processes: who may call, which tables and columns come back, and that no token or key is ever said.
 #![expect(clippy::unwrap_used, reason = "a test's own functions may panic too")]
 
+mod cached;
+#[path = "../dpp/mod.rs"]
 mod dpp;
-#[path = "dpp/service.rs"]
+#[path = "../dpp/s3.rs"]
+mod s3;
+#[path = "../dpp/service.rs"]
 mod service;
 
 use std::{
@@ -101,12 +105,12 @@ fn wait_for_worker(at: &Path, fleet: &Service, token: &str) {
     }
 }
 
-/// What the fleet answers to plain HTTP.
-fn get(fleet: &Service, path: &str) -> String {
-    let mut connection = TcpStream::connect(&fleet.address).unwrap();
+/// What a service answers to plain HTTP.
+fn get(service: &Service, path: &str) -> String {
+    let mut connection = TcpStream::connect(&service.address).unwrap();
     write!(
         connection,
-        "GET {path} HTTP/1.1\r\nHost: fleet\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: service\r\nConnection: close\r\n\r\n"
     )
     .unwrap();
     let mut answer = String::new();

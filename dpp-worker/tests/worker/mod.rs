@@ -21,22 +21,25 @@ use tonic::{
 
 /// A worker process that ends with the test.
 pub(crate) struct WorkerProcess {
-    process: Child,
-    address: String,
+    pub(crate) process: Child,
+    pub(crate) address: String,
 }
 
 impl WorkerProcess {
     pub(crate) fn start(memory: &str) -> WorkerProcess {
+        WorkerProcess::start_logging(memory, Stdio::inherit())
+    }
+
+    pub(crate) fn start_logging(memory: &str, log: Stdio) -> WorkerProcess {
+        WorkerProcess::start_with(&["--memory", memory], log)
+    }
+
+    pub(crate) fn start_with(options: &[&str], log: Stdio) -> WorkerProcess {
         let mut process = Command::new(env!("CARGO_BIN_EXE_dpp-worker"))
-            .args([
-                "--listen",
-                "127.0.0.1:0",
-                "--threads",
-                "2",
-                "--memory",
-                memory,
-            ])
+            .args(["--listen", "127.0.0.1:0", "--threads", "2"])
+            .args(options)
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
