@@ -46,7 +46,7 @@ from dpp.ops import (
     union,
 )
 from dpp.plan import Plan
-from dpp.predicates import Predicate
+from dpp.predicates import Predicate, negative_downsample, sample
 from dpp.service import Service
 from dpp.states import merge_states
 from dpp.table import Feature, Snapshot, SnapshotDifference, Table
@@ -102,8 +102,10 @@ __all__ = [
     "id_overlap_count",
     "intersect",
     "merge_states",
+    "negative_downsample",
     "op",
     "row_id",
+    "sample",
     "union",
     "write_table",
 ]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from dpp.errors import InvalidRequest
+
 
 class Predicate:
     """True or false of a partition or row: made by comparing `dpp.col(...)`, joined by `&`, `|` and `~`.
@@ -63,6 +65,35 @@ def is_null(column: str) -> Predicate:
     return Predicate({"is_null": column})
 
 
+def sample(rate: float, *, by: str | None = None, seed: int = 0) -> Predicate:
+    """For a plan's `where`: true of a part `rate` of the rows, 0 to 1, drawn by a hash of `seed` and a feature.
+
+    by    an int, list of ids, text or bytes: rows of one value are kept together, and those without a value are not kept;
+          None draws by the row's position in the snapshot
+    seed  another one keeps other rows
+
+    Nothing else is drawn: the rows are the same in every epoch, run and place, and among those of any higher rate.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+        raise InvalidRequest(f"rate is a part of the rows, from 0 to 1, not {rate!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not -(1 << 63) <= seed < 1 << 63:
+        raise InvalidRequest(f"seed is a whole number of 64 bits, not {seed!r}")
+    if by is not None and (not isinstance(by, str) or not by):
+        raise InvalidRequest(f"by is the name of a feature, not {by!r}")
+    return Predicate({"sample": by, "rate": float(rate), "seed": seed})
+
+
+def negative_downsample(label: str, rate: float, *, by: str | None = None, seed: int = 0) -> Predicate:
+    """For a plan's `where`: true of every row whose `label` is above 0, and of a part `rate` of all others.
+
+    Rows without a label are among the others. `by` and `seed` as in `dpp.sample`. A model trained on this sees the others
+    1/rate times too seldom: weigh them, or correct its predictions.
+    """
+    if not isinstance(label, str) or not label:
+        raise InvalidRequest(f"label is the name of a feature, not {label!r}")
+    return compare(label, ">", 0) | sample(rate, by=by, seed=seed)
+
+
 def _join(how: str, left: Predicate, right: Predicate) -> Predicate:
     if not isinstance(right, Predicate):
         return NotImplemented
@@ -73,6 +104,8 @@ def _join(how: str, left: Predicate, right: Predicate) -> Predicate:
 
 def written(form: dict) -> str:
     """A condition as one would write it."""
+    if "sample" in form:
+        return f"sample({form['rate']} by {form['sample'] or 'row'}, seed {form['seed']})"
     if "is_null" in form:
         return f"{form['is_null']} is null"
     if "not" in form:

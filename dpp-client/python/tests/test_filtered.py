@@ -13,6 +13,7 @@ import pytest
 
 import dpp
 from processes import service
+from reference import hash128, twang
 from test_distributed import ranks, said
 
 EXTRAS = [dpp.row_id()]
@@ -45,6 +46,35 @@ def test_survivors_come_in_the_order_of_the_rows(small, kept):
         len(loader)
     with pytest.raises(dpp.InvalidRequest, match="row_id"):
         batches[0].origin()
+
+
+def drawn(keys: np.ndarray, rate: float, seed: int) -> np.ndarray:
+    """Which keys of 64 bits a sample keeps, from its definition."""
+    with np.errstate(over="ignore"):
+        hashed = hash128(np.uint64(seed % (1 << 64)), keys)
+    return (hashed >> np.uint64(11)).astype(np.float64) / 2.0**53 < rate
+
+
+def test_samples_keep_the_rows_that_their_definition_does_wherever_they_are_read(small, processes):
+    with np.errstate(over="ignore"):
+        by_row = drawn(twang(np.arange(small.num_rows, dtype=np.uint64)), 0.3, 5)
+        ts = small.columns["ts"]
+        known = np.array([value is not None for value in ts])
+        by_ts = drawn(twang(np.array([value or 0 for value in ts], np.int64).view(np.uint64)), 0.5, -1) & known
+    positive = small.dense("label") > 0
+    remote = service([processes.worker()])
+    for where, kept in [
+        (dpp.sample(0.3, seed=5), by_row),
+        (dpp.sample(0.5, by="ts", seed=-1), by_ts),
+        (dpp.negative_downsample("label", 0.3, seed=5), positive | by_row),
+    ]:
+        expected = np.flatnonzero(kept).tolist()
+        assert 0 < len(expected) < small.num_rows
+        here = load(small.url, where)
+        assert rows(here) == expected
+        assert rows(here) == expected, "the same rows in the next epoch"
+        assert rows(load(small.url, where, service=remote)) == expected
+        assert sorted(rows(load(small.url, where, shuffle=True, on_uneven="pad"))) == expected
 
 
 def test_every_step_can_be_resumed(small):

@@ -61,7 +61,7 @@ fn possible(test: &Test, bounds: &[Bounds]) -> Possible {
         },
         Test::IsNull(position) => holds(!of(position).has_no_nulls),
         // texts may be cut short in bounds, and lists have none
-        Test::Text(..) | Test::Texts(..) | Test::Holds(..) => holds(true),
+        Test::Text(..) | Test::Texts(..) | Test::Holds(..) | Test::Sample(_) => holds(true),
         Test::All(tests) => Possible {
             holds: tests.iter().all(|test| possible(test, bounds).holds),
             fails: tests.iter().any(|test| possible(test, bounds).fails),

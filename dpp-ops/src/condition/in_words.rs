@@ -22,6 +22,10 @@ pub(crate) fn in_words(condition: &v1::Predicate) -> String {
             format!("{} {sign} {value}", comparison.column)
         }
         Some(Form::IsNull(column)) => format!("{column} is null"),
+        Some(Form::Sample(v1::Sample { column, rate, seed })) => {
+            let by = if column.is_empty() { "row" } else { column };
+            format!("sample({rate:?} by {by}, seed {seed})")
+        }
         Some(Form::AllOf(group)) => joined(group, " & "),
         Some(Form::AnyOf(group)) => joined(group, " | "),
         Some(Form::Not(inner)) => format!("~({})", in_words(inner)),

@@ -31,6 +31,16 @@ pub(crate) fn read(condition: Field<'_>) -> Result<v1::Predicate, Error> {
                 value: Some(condition.required("value", read_value)?),
             })
         }
+        Some(&"sample") => {
+            condition.only_keys(keys, &["sample", "rate", "seed"])?;
+            let column = condition.optional("sample", |field| field.text())?;
+            let seed = condition.optional("seed", read_integer)?;
+            Form::Sample(v1::Sample {
+                column: column.unwrap_or_default(),
+                rate: condition.required("rate", |field| field.real())?,
+                seed: seed.unwrap_or(0),
+            })
+        }
         Some(&name) => {
             condition.only_keys(keys, &[name])?;
             let several = |name| {
@@ -73,6 +83,11 @@ fn read_value(field: Field<'_>) -> Result<Value, Error> {
     }
 }
 
+fn read_integer(field: Field<'_>) -> Result<i64, Error> {
+    let number = field.value.as_i64();
+    number.ok_or_else(|| field.expected("a whole number"))
+}
+
 /// A condition to be written as [`read`] reads it.
 pub(crate) struct Written<'a>(pub(crate) &'a v1::Predicate);
 
@@ -94,6 +109,12 @@ impl Serialize for Written<'_> {
             Some(Form::AnyOf(group)) => map.serialize_entry("any_of", &several(group))?,
             Some(Form::Not(inner)) => map.serialize_entry("not", &Written(inner))?,
             Some(Form::IsNull(column)) => map.serialize_entry("is_null", column)?,
+            Some(Form::Sample(sample)) => {
+                let column = Some(&sample.column).filter(|column| !column.is_empty());
+                map.serialize_entry("sample", &column)?;
+                map.serialize_entry("rate", &sample.rate)?;
+                map.serialize_entry("seed", &sample.seed)?;
+            }
             None => {}
         }
         map.end()
@@ -110,9 +131,8 @@ fn several(group: &v1::Predicates) -> Vec<Written<'_>> {
     group.predicates.iter().map(Written).collect()
 }
 
-const EXPECTED: &str =
-    "a condition (`column` with `operator` and `value`, `all_of`, `any_of`, `not` or `is_null`)";
-const FORMS: [&str; 5] = ["column", "all_of", "any_of", "not", "is_null"];
+const EXPECTED: &str = "a condition (`column` with `operator` and `value`, `all_of`, `any_of`, `not`, `is_null`, or `sample` with `rate`)";
+const FORMS: [&str; 6] = ["column", "sample", "all_of", "any_of", "not", "is_null"];
 const OPERATORS: [(Operator, &str); 6] = [
     (Operator::Equal, "=="),
     (Operator::NotEqual, "!="),

@@ -5,12 +5,14 @@
 //! {"all_of": [{"not": {"is_null": "label"}}, {"column": "price", "operator": ">", "value": 3}]}
 //! ```
 //!
-//! Operators are `==`, `!=`, `<`, `<=`, `>`, `>=`; conditions are joined by `all_of`, `any_of` and `not`.
+//! Operators are `==`, `!=`, `<`, `<=`, `>`, `>=`; conditions are joined by `all_of`, `any_of` and `not`. A part of the rows is
+//! `{"sample": "user", "rate": 0.1, "seed": 7}`, and with the sample null it is drawn by row.
 
 mod bounds;
 mod in_words;
 mod json;
 mod row_filter;
+mod sample;
 #[cfg(test)]
 mod tests;
 mod truth;
@@ -70,6 +72,8 @@ pub(crate) fn features(condition: &v1::Predicate) -> Result<BTreeSet<&str>, Erro
         match condition.predicate.as_ref().ok_or_else(incomplete)? {
             Form::Comparison(comparison) => drop(names.insert(comparison.column.as_str())),
             Form::IsNull(column) => drop(names.insert(column.as_str())),
+            Form::Sample(sample) if sample.column.is_empty() => {}
+            Form::Sample(sample) => drop(names.insert(sample.column.as_str())),
             Form::AllOf(group) | Form::AnyOf(group) => waiting.extend(&group.predicates),
             Form::Not(inner) => waiting.push(inner),
         }

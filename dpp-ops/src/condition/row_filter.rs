@@ -18,7 +18,7 @@ use dpp_proto::v1::{
     predicate::Predicate as Form,
 };
 
-use super::{check_size, incomplete, truth::Truth};
+use super::{check_size, incomplete, sample::Sample, truth::Truth};
 use crate::{Error, Kind};
 
 /// Which rows to keep, decided by some features' columns.
@@ -40,6 +40,7 @@ pub(super) enum Test {
     /// A list holds one of these ids.
     Holds(usize, HashSet<i64>),
     IsNull(usize),
+    Sample(Sample),
     All(Vec<Test>),
     Any(Vec<Test>),
     Not(Box<Test>),
@@ -56,9 +57,10 @@ impl RowFilter {
         let mut compiler = Compiler {
             features,
             used: Vec::new(),
+            asks_rows: false,
         };
         let test = compiler.compile(condition)?;
-        if compiler.used.is_empty() {
+        if compiler.used.is_empty() && !compiler.asks_rows {
             return Err(Error::Form {
                 place: "condition".into(),
                 message: "it names no feature; an empty is_in keeps no row at all".into(),
@@ -76,12 +78,20 @@ impl RowFilter {
         &self.features
     }
 
-    /// Which rows of `batch` are kept, a bit a row. Fails when a column is missing or not of its kind's Arrow type.
-    pub fn keep(&self, batch: &RecordBatch) -> Result<BooleanBuffer, Error> {
-        Ok(self.decide(&self.test, batch)?.yes)
+    /// Which rows of `batch` are kept, a bit a row; `row_ids` are their positions in the snapshot. Fails when a column is missing or
+    /// not of its kind's Arrow type, and where row ids are not as many as rows.
+    pub fn keep(&self, batch: &RecordBatch, row_ids: &[i64]) -> Result<BooleanBuffer, Error> {
+        if row_ids.len() != batch.num_rows() {
+            return Err(Error::WrongRows {
+                rows: batch.num_rows(),
+                row_ids: row_ids.len(),
+            });
+        }
+        Ok(self.decide(&self.test, (batch, row_ids))?.yes)
     }
 
-    fn decide(&self, test: &Test, batch: &RecordBatch) -> Result<Truth, Error> {
+    fn decide(&self, test: &Test, given: (&RecordBatch, &[i64])) -> Result<Truth, Error> {
+        let (batch, row_ids) = given;
         let rows = batch.num_rows();
         match test {
             Test::Dense(position, operator, value) => {
@@ -117,14 +127,22 @@ impl RowFilter {
             Test::All(tests) => tests
                 .iter()
                 .try_fold(Truth::constant(true, rows), |all, test| {
-                    Ok(all.and(self.decide(test, batch)?))
+                    Ok(all.and(self.decide(test, given)?))
                 }),
             Test::Any(tests) => tests
                 .iter()
                 .try_fold(Truth::constant(false, rows), |any, test| {
-                    Ok(any.or(self.decide(test, batch)?))
+                    Ok(any.or(self.decide(test, given)?))
                 }),
-            Test::Not(test) => Ok(self.decide(test, batch)?.not()),
+            Test::Not(test) => Ok(self.decide(test, given)?.not()),
+            Test::Sample(sample) => match sample.position() {
+                None => Ok(sample.rows(row_ids)),
+                Some(position) => {
+                    let column = self.column(batch, position)?;
+                    let truth = sample.keys(column);
+                    truth.ok_or_else(|| self.wrong(position, column))
+                }
+            },
         }
     }
 
@@ -215,6 +233,8 @@ struct Compiler<'a> {
     features: &'a [v1::Feature],
     /// Places in `features`, in the order of first use.
     used: Vec<usize>,
+    /// Whether a row's position decides.
+    asks_rows: bool,
 }
 
 impl Compiler<'_> {
@@ -222,6 +242,7 @@ impl Compiler<'_> {
         match condition.predicate.as_ref().ok_or_else(incomplete)? {
             Form::Comparison(comparison) => self.comparison(comparison),
             Form::IsNull(column) => Ok(Test::IsNull(self.position(column)?.0)),
+            Form::Sample(sample) => self.sample(sample),
             Form::Not(inner) => Ok(not(self.compile(inner)?)),
             Form::AllOf(group) => Ok(Test::All(self.each(group)?)),
             Form::AnyOf(group) => Ok(joined(self.each(group)?)),
@@ -260,6 +281,15 @@ impl Compiler<'_> {
             Operator::NotEqual => Ok(not(test)),
             _ => Ok(test),
         }
+    }
+
+    fn sample(&mut self, sample: &v1::Sample) -> Result<Test, Error> {
+        let key = match sample.column.as_str() {
+            "" => None,
+            column => Some(self.position(column)?),
+        };
+        self.asks_rows |= key.is_none();
+        Ok(Test::Sample(Sample::of(sample, key)?))
     }
 
     fn position(&mut self, name: &str) -> Result<(usize, Kind), Error> {

@@ -55,6 +55,10 @@ fn batch(rows: &[Row], filter: &RowFilter) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
 }
 
+fn row_ids(rows: usize) -> Vec<i64> {
+    (0..).take(rows).collect()
+}
+
 /// The plain twin: one row at a time, `None` for unknown.
 fn truth(condition: &v1::Predicate, row: &Row) -> Option<bool> {
     match condition.predicate.as_ref().unwrap() {
@@ -63,6 +67,7 @@ fn truth(condition: &v1::Predicate, row: &Row) -> Option<bool> {
             "i" => row.1.is_none(),
             _ => row.2.is_none(),
         }),
+        Form::Sample(_) => unreachable!("its own file tests it"),
         Form::Not(inner) => truth(inner, row).map(|it| !it),
         Form::AllOf(group) => {
             let truths: Vec<_> = group.predicates.iter().map(|it| truth(it, row)).collect();
@@ -194,7 +199,7 @@ proptest! {
     #[test]
     fn the_rows_kept_are_those_that_are_true_one_by_one(condition in condition(), rows in rows()) {
         let filter = RowFilter::compile(&condition, &features()).unwrap();
-        let kept = filter.keep(&batch(&rows, &filter)).unwrap();
+        let kept = filter.keep(&batch(&rows, &filter), &row_ids(rows.len())).unwrap();
         let expected: Vec<bool> = rows.iter().map(|row| truth(&condition, row) == Some(true)).collect();
         prop_assert_eq!(kept.iter().collect::<Vec<_>>(), expected);
     }
@@ -215,7 +220,9 @@ fn membership_of_many_is_looked_up() {
     let rows: Vec<Row> = [Some(3), Some(4), None, Some(5)]
         .map(|int| (None, int, None))
         .to_vec();
-    let kept = filter.keep(&batch(&rows, &filter)).unwrap();
+    let kept = filter
+        .keep(&batch(&rows, &filter), &row_ids(rows.len()))
+        .unwrap();
     assert_eq!(kept.iter().collect::<Vec<_>>(), [true, false, false, true]);
 }
 
@@ -226,7 +233,9 @@ fn sliced_columns_are_read_from_their_slice() {
     let rows: Vec<Row> = (0..100)
         .map(|row| ((row % 3 != 0).then_some(1.0), None, None))
         .collect();
-    let kept = filter.keep(&batch(&rows, &filter).slice(7, 64)).unwrap();
+    let kept = filter
+        .keep(&batch(&rows, &filter).slice(7, 64), &row_ids(64))
+        .unwrap();
     assert_eq!(
         kept.iter().collect::<Vec<_>>(),
         (7..71).map(|row| row % 3 != 0).collect::<Vec<_>>()
@@ -280,7 +289,7 @@ fn lists_are_asked_what_they_hold() {
         );
         filter
             .unwrap()
-            .keep(&batch)
+            .keep(&batch, &row_ids(4))
             .unwrap()
             .set_indices()
             .collect()

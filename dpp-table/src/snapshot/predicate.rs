@@ -27,6 +27,9 @@ fn evaluate(predicate: &Predicate, partitions: &[PartitionValue]) -> Result<Opti
         Some(Form::AnyOf(any)) => decide(&any.predicates, partitions, true),
         Some(Form::Not(inner)) => Ok(evaluate(inner, partitions)?.map(|truth| !truth)),
         Some(Form::IsNull(column)) => Ok(Some(find(column, partitions)?.is_none())),
+        Some(Form::Sample(_)) => Err(incomplete(
+            "a sample is one of rows, for a plan's where: partitions are not sampled",
+        )),
         None => Err(incomplete("a predicate says nothing")),
     }
 }

@@ -338,6 +338,6 @@ fn cut(batch: Batch, covered: &Covered, frames: usize) -> VecDeque<Frame> {
     frames
 }
 
-fn row_id(file_first_row: u64, row: u64) -> i64 {
+pub(super) fn row_id(file_first_row: u64, row: u64) -> i64 {
     (file_first_row + row).cast_signed()
 }

@@ -131,10 +131,10 @@ impl<'a> Read<'a> {
             return Ok(picks);
         };
         let (job, rows) = (self.job.clone(), self.request.from_row..self.request.to_row);
-        let looked = self
-            .engine
-            .pool
-            .run(&self.asker, move || look(&job, piece, picks, &rows));
+        let file_first_row = self.request.file_first_row;
+        let looked = self.engine.pool.run(&self.asker, move || {
+            look(&job, piece, picks, (&rows, file_first_row))
+        });
         let (picks, io, seconds) = looked.await??;
         add_io(&mut self.summary, io);
         self.summary.decode_seconds += seconds;
@@ -285,12 +285,12 @@ fn look(
     job: &OpenJob,
     piece: FetchedPiece,
     picks: Picks,
-    rows: &Range<u64>,
+    (rows, file_first_row): (&Range<u64>, u64),
 ) -> Result<(Picks, ReadCounters, f64), Error> {
     let began = Instant::now();
     let filter = job.program.row_filter().expect("it was there just now");
     let mut batches = piece.decode()?;
-    let survivors = Survivors::find(filter, &mut batches, &picks.decode, rows)?;
+    let survivors = Survivors::find(filter, &mut batches, &picks.decode, rows, file_first_row)?;
     let picks = picks.survivors(|row| survivors.keeps(row), job.base_batch_rows());
     Ok((picks, batches.io(), began.elapsed().as_secs_f64()))
 }
