@@ -137,32 +137,36 @@ impl<B: Fn(f32, f32) -> bool> Kernel for Counting<'_, B> {
 }
 
 impl<B: Fn(f32, f32) -> bool> Counting<'_, B> {
+    /// By place: iterators over two arrays are calls that not every build compiles for the width of vectors.
     #[inline(always)]
     fn block(&self, values: &[f32; BLOCK]) -> [i64; BLOCK] {
         let mut counts = [0u32; BLOCK];
-        for (count, x) in counts.iter_mut().zip(values) {
-            *count = if x.is_nan() { self.of_nan } else { 0 };
+        for place in 0..BLOCK {
+            counts[place] = if values[place].is_nan() {
+                self.of_nan
+            } else {
+                0
+            };
         }
         for &border in self.borders {
-            for (count, &x) in counts.iter_mut().zip(values) {
-                *count += u32::from((self.is_before)(border, x));
+            for place in 0..BLOCK {
+                counts[place] += u32::from((self.is_before)(border, values[place]));
             }
         }
         for &doubled in self.doubled {
-            for (count, &x) in counts.iter_mut().zip(values) {
-                *count += u32::from(doubled == x);
+            for place in 0..BLOCK {
+                counts[place] += u32::from(doubled == values[place]);
             }
         }
         let mut bins = [0i64; BLOCK];
-        for (bin, count) in bins.iter_mut().zip(&counts) {
-            *bin = (*count).into();
+        for place in 0..BLOCK {
+            bins[place] = counts[place].into();
         }
         bins
     }
 }
 
-/// Values counted together, in loops: `array::map` is not compiled for the width of vectors. Their counts stay in
-/// registers and the first-level cache.
+/// Values counted together; their counts stay in registers and the first-level cache.
 const BLOCK: usize = 64;
 
 /// From here on searching is faster.
