@@ -132,6 +132,7 @@ fn table(inputs: &Inputs) -> Vec<Row<'_>> {
             &[("utc_offset_seconds", 3600.into())],
             seconds,
         ),
+        on("is_present", dense),
         on("log", dense),
         on("log1p", dense),
         on("logit", dense),

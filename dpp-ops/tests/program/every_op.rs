@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use dpp_ops::{Registry, fit::Fitted};
 
 /// Ops to be tried on everything: how many inputs they are given, and what they are told.
-pub(crate) const OPS: [(usize, &str); 82] = [
+pub(crate) const OPS: [(usize, &str); 83] = [
     (1, r#""op": "decode_image", "null_if_broken": true"#),
     (1, r#""op": "resize", "h": 3, "w": 2"#),
     (1, r#""op": "center_crop", "h": 3, "w": 2"#),
@@ -30,6 +30,7 @@ pub(crate) const OPS: [(usize, &str); 82] = [
     (1, r#""op": "first_x", "n": 2"#),
     (1, r#""op": "first_x", "n": -9223372036854775808"#),
     (1, r#""op": "cast_dense""#),
+    (1, r#""op": "is_present""#),
     (1, r#""op": "to_ids""#),
     (1, r#""op": "abs""#),
     (1, r#""op": "sqrt""#),

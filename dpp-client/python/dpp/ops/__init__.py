@@ -65,6 +65,7 @@ METHODS = [
     "first_x",
     "get_local_hour",
     "horizontal_flip",
+    "is_present",
     "last_x",
     "list_len",
     "list_max",

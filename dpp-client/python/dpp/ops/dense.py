@@ -126,6 +126,17 @@ class DenseOps(Node):
         """
         return self._apply("get_local_hour", utc_offset_seconds=utc_offset_seconds)
 
+    def is_present(self) -> Self:
+        """1 where there is a value, 0 where it is null. dense, int, bytes or text `[rows] → vector [rows, 1]`.
+
+        - As a dense output it adds the column `output=present`, beside that of the feature itself, of which nulls
+          become the plan's `missing`; as a vectors output it is a mask `[rows, 1]`.
+        - NaN, zero and empty text are values. Whether a list is empty says `list_len`. Empty in, empty out. No
+          parameters, no errors.
+        - Source: ours; ReAgent's presence.
+        """
+        return self._apply("is_present")
+
     def log(self) -> Self:
         """ln(x). dense `[rows] → [rows]`; an int becomes dense first.
 

@@ -10,6 +10,7 @@ pub mod divide;
 pub mod fill_nan;
 pub mod fill_null;
 pub mod get_local_hour;
+pub mod is_present;
 pub mod log;
 pub mod log1p;
 pub mod logit;
@@ -39,6 +40,7 @@ pub(crate) const OPS: &[Entry] = &[
     fill_nan::ENTRY,
     fill_null::ENTRY,
     get_local_hour::ENTRY,
+    is_present::ENTRY,
     log::ENTRY,
     log1p::ENTRY,
     logit::ENTRY,
