@@ -45,6 +45,14 @@ pub enum Error {
         #[source]
         cause: Box<Error>,
     },
+    /// Which op of the plan an error is about, and of what its first input is made.
+    #[error("nodes[{node}]{}: {cause}", of_feature(.feature.as_deref()))]
+    InNode {
+        node: usize,
+        feature: Option<String>,
+        #[source]
+        cause: Box<Error>,
+    },
     /// The error is in the row filter.
     #[error("in the row filter (where): {cause}")]
     InFilter {
@@ -190,6 +198,10 @@ pub enum Error {
     Ragged { message: &'static str },
 }
 
+fn of_feature(feature: Option<&str>) -> String {
+    feature.map_or_else(String::new, |name| format!(", of feature `{name}`"))
+}
+
 impl Error {
     pub(crate) fn in_output(self, group: &'static str, output: &str) -> Error {
         Error::InOutput {
@@ -214,6 +226,7 @@ impl Faulty for Error {
             }
             Error::Ragged { .. } | Error::RowsDiffer { .. } => Fault::Internal,
             Error::InOutput { cause, .. }
+            | Error::InNode { cause, .. }
             | Error::InFilter { cause }
             | Error::InFeature { cause, .. } => cause.fault(),
             _ => Fault::Invalid,

@@ -149,12 +149,38 @@ impl<'a> Binder<'a> {
             }
             stack.pop();
             if !is_bound {
-                let place = self.bind_node(node, feature)?;
+                let place = self.bind_node(node, feature);
+                let place = place.map_err(|cause| self.in_node(node, feature, cause))?;
                 self.bound.insert(self.key(node, feature), place);
                 within_limit("nodes", self.bound.len())?;
             }
         }
         Ok(self.place(root, feature).expect("the root is bound last"))
+    }
+
+    /// The error with its place in the plan, if it is an op's: a feature's names the feature.
+    fn in_node(&self, node: usize, feature: Option<usize>, cause: Error) -> Error {
+        let nodes = self.plan.nodes();
+        if !matches!(nodes[node], Node::Op { .. }) {
+            return cause;
+        }
+        let mut source = &nodes[node];
+        let feature = loop {
+            match source {
+                Node::Op { inputs, .. } => match inputs.first() {
+                    Some(&input) => source = &nodes[input],
+                    None => break None,
+                },
+                Node::Feature { name, .. } => break Some(name),
+                Node::Pattern { .. } => break feature.map(|it| &self.schema.features[it].name),
+                Node::RowId => break None,
+            }
+        };
+        Error::InNode {
+            node,
+            feature: feature.cloned(),
+            cause: Box::new(cause),
+        }
     }
 
     fn key(&self, node: usize, feature: Option<usize>) -> (usize, Option<usize>) {

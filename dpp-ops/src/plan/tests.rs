@@ -155,11 +155,11 @@ fn errors_name_output_op_and_feature() {
     );
     check_error(
         &op("C1", r#"{"op": "log1p", "inputs": [0]}"#, "dense"),
-        "in dense output `x`: op log1p works on dense; its input 0 (feature `C1`) is id_list",
+        "in dense output `x`: nodes[1], of feature `C1`: op log1p works on dense; its input 0 (feature `C1`) is id_list",
     );
     check_error(
         &op("C1", r#"{"op": "log1p", "inputs": [0, 0]}"#, "dense"),
-        "in dense output `x`: op log1p takes 1 input(s), 2 given",
+        "in dense output `x`: nodes[1], of feature `C1`: op log1p takes 1 input(s), 2 given",
     );
     check_error(
         &op(
@@ -167,11 +167,11 @@ fn errors_name_output_op_and_feature() {
             r#"{"op": "sigrid_hash", "inputs": [0], "salt": 0, "max_value": 0}"#,
             "sparse",
         ),
-        "in sparse output `x`: op sigrid_hash, parameter `max_value`: 0 is not at least 1",
+        "in sparse output `x`: nodes[1], of feature `C1`: op sigrid_hash, parameter `max_value`: 0 is not at least 1",
     );
     check_error(
         &op("C1", r#"{"op": "sigridhash", "inputs": [0]}"#, "sparse"),
-        "in sparse output `x`: unknown op `sigridhash`; did you mean sigrid_hash?",
+        "in sparse output `x`: nodes[1], of feature `C1`: unknown op `sigridhash`; did you mean sigrid_hash?",
     );
     check_error(
         &op(
@@ -179,11 +179,11 @@ fn errors_name_output_op_and_feature() {
             r#"{"op": "first_x", "inputs": [0], "n": {"C1": 5}}"#,
             "sparse",
         ),
-        "in sparse output `x`: op first_x, parameter `n`: values by feature need a pattern under the op; give one value",
+        "in sparse output `x`: nodes[1], of feature `C1`: op first_x, parameter `n`: values by feature need a pattern under the op; give one value",
     );
     check_error(
         r#"{"nodes": [{"pattern": "C*"}, {"op": "first_x", "inputs": [0], "n": {"C1": 5, "C2": 5}}], "sparse": [{"node": 1}]}"#,
-        "in sparse output `C10`: op first_x, parameter `n`: no value for feature `C10`; did you mean C1?",
+        "in sparse output `C10`: nodes[1], of feature `C10`: op first_x, parameter `n`: no value for feature `C10`; did you mean C1?",
     );
     check_error(
         r#"{"nodes": [{"pattern": "C*"}, {"feature": "C2"}], "sparse": [{"node": 0}, {"name": "C2", "node": 1}]}"#,
