@@ -31,7 +31,7 @@ use crate::error::Error;
 use crate::features::map_keys::MapKeys;
 use crate::footer::narrow::{NarrowSchema, Recent};
 use crate::footer::outline::Outline;
-use crate::footer::page_index::PageIndex;
+use crate::footer::page_index::{Locating, PageIndex};
 use crate::footer::roots::Roots;
 use crate::footer::statistics::GroupBounds;
 use crate::snapshot::discover::ListedFile;
@@ -49,6 +49,7 @@ pub(crate) struct Footer {
     pub(crate) checksum: u64,
     pub(crate) etag: Option<String>,
     pub(crate) page_indexes: Recent<(Vec<usize>, usize), PageIndex>,
+    pub(crate) locating: Locating,
     /// By root columns and the kinds that they are wanted as: what each row group says of their values.
     bounds: Recent<Vec<(Option<usize>, i32)>, GroupBounds>,
     /// Keys of the file's feature maps, once they were asked for.
@@ -263,6 +264,7 @@ impl Footer {
             checksum: xxh3_64(&stored.bytes),
             etag,
             page_indexes: Recent::default(),
+            locating: Locating::default(),
             bounds: Recent::default(),
             map_keys: OnceCell::new(),
             seal: None,

@@ -238,4 +238,4 @@ impl Footer {
 }
 
 /// Entries kept per footer.
-const RECENT: usize = 4;
+const RECENT: usize = 16;

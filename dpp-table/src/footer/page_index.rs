@@ -1,17 +1,21 @@
 //! Where the pages of a row group lie, so that a piece of a large one reads its own pages and no others.
 //!
-//! Stored between data and footer by most writers, though not by default by pyarrow; without it chunks are read whole.
+//! Stored between data and footer by most writers, though not by default by pyarrow; without it, pages are located once by walking
+//! them (`read::locate`).
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection};
+use parquet::file::metadata::page_index::PageIndexBuilder;
 use parquet::file::metadata::{
     ColumnChunkMask, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
-use parquet::file::page_index::offset_index::PageLocation;
+use parquet::file::page_index::offset_index::{OffsetIndexMetaData, PageLocation};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
 
 use crate::error::Error;
 use crate::footer::{Footer, arrow_metadata};
@@ -22,6 +26,32 @@ use crate::read::sparse::SparseFile;
 pub(crate) struct PageIndex {
     /// A plan's metadata, to which they were added.
     pub(crate) arrow: ArrowReaderMetadata,
+    /// Whether pages of lists may begin within a row.
+    pub(crate) within_rows: bool,
+}
+
+/// Row groups whose pages are located by walking, as the file does not say where they are.
+#[derive(Default)]
+pub(crate) struct Locating {
+    /// By row group: whoever walks one holds this.
+    walking: [AsyncMutex<()>; WALKING],
+    walked: AtomicUsize,
+    failed: AtomicBool,
+}
+
+impl Locating {
+    /// Waits for whoever else walks the row group; `None` where walking is given up: it failed, or more was walked than is kept.
+    pub(crate) async fn begin(&self, row_group: usize) -> Option<AsyncMutexGuard<'_, ()>> {
+        let walking = self.walking[row_group % WALKING].lock().await;
+        let goes_on = !self.failed.load(Relaxed) && self.walked.load(Relaxed) < MOST_WALKED;
+        goes_on.then_some(walking)
+    }
+
+    /// Counts a walk, by whether it found the pages.
+    pub(crate) fn end(&self, found: bool) {
+        self.walked.fetch_add(1, Relaxed);
+        self.failed.fetch_or(!found, Relaxed);
+    }
 }
 
 /// Where the page locations of the projected columns are stored, or `None` when the file has none for some of them.
@@ -68,10 +98,34 @@ pub(crate) fn decode(
     let metadata = decoded.map_err(|error| Error::corrupt(name, error))?;
     Ok(PageIndex {
         arrow: arrow_metadata(name, Arc::new(metadata))?,
+        within_rows: false,
     })
 }
 
 impl PageIndex {
+    /// Of a plan's metadata, which has one row group and no other columns than `pages` are of.
+    pub(crate) fn located(
+        name: &str,
+        plan: &ReadPlan,
+        pages: Vec<Vec<PageLocation>>,
+    ) -> Result<PageIndex, Error> {
+        let mut index = PageIndexBuilder::default();
+        index.allocate_offset_indexes(1, pages.len());
+        for (column, page_locations) in pages.into_iter().enumerate() {
+            let located = OffsetIndexMetaData {
+                page_locations,
+                unencoded_byte_array_data_bytes: None,
+            };
+            index.put_offset_index(located, plan.row_group, column);
+        }
+        let metadata = ParquetMetaData::clone(plan.arrow.metadata()).into_builder();
+        let metadata = metadata.set_page_index(Some(Arc::new(index.build())));
+        Ok(PageIndex {
+            arrow: arrow_metadata(name, Arc::new(metadata.build()))?,
+            within_rows: true,
+        })
+    }
+
     /// Byte ranges of the pages that hold selected rows, dictionaries included, by start.
     pub(crate) fn ranges(
         &self,
@@ -100,11 +154,39 @@ impl PageIndex {
             if chunk.start < data {
                 ranges.push(chunk.start..data);
             }
-            ranges.extend(selection.scan_ranges(pages));
+            let is_list = group.column(leaf).column_descr().max_rep_level() > 0;
+            match self.within_rows && is_list {
+                true => ranges.extend(with_ends(selection, pages)),
+                false => ranges.extend(selection.scan_ranges(pages)),
+            }
         }
         ranges.sort_unstable_by_key(|range| range.start);
         Ok(ranges)
     }
+}
+
+/// Pages of selected rows and of where they end: on the page with which the next row begins, perhaps.
+fn with_ends(selection: &RowSelection, pages: &[PageLocation]) -> Vec<Range<u64>> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    let mut row = 0;
+    for run in selection.iter() {
+        let rows = row..row + run.row_count as u64;
+        row = rows.end;
+        if run.skip {
+            continue;
+        }
+        let first = |page: &PageLocation| page.first_row_index.unsigned_abs();
+        let from = pages.partition_point(|page| first(page) <= rows.start);
+        let to = pages.partition_point(|page| first(page) <= rows.end);
+        let wanted = &pages[from.saturating_sub(1)..to];
+        let wanted = wanted.iter().map(|page| {
+            let start = page.offset.unsigned_abs();
+            start..start + u64::from(page.compressed_page_size.unsigned_abs())
+        });
+        let known = ranges.last().map_or(0, |last| last.end);
+        ranges.extend(wanted.filter(|page| page.start >= known));
+    }
+    ranges
 }
 
 /// Whether `pages` follow each other within the chunk, from the row group's first row on.
@@ -136,3 +218,8 @@ fn leaves<'a>(
 ) -> impl Iterator<Item = usize> + 'a {
     (0..group.num_columns()).filter(|leaf| projection.leaf_included(*leaf))
 }
+
+/// Row groups of one file that are walked side by side.
+const WALKING: usize = 8;
+/// Row groups of one file that are walked at all: of one that has more, pieces at random would walk them again and again.
+const MOST_WALKED: usize = 256;

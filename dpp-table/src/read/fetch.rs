@@ -18,6 +18,7 @@ use crate::metrics;
 use crate::read::coalesce::{CoalesceSettings, coalesce};
 use crate::read::decode::guarded;
 use crate::read::hold::{Holding, divide, total};
+use crate::read::locate;
 use crate::read::plan::{ReadPlan, plan};
 use crate::read::size::{PieceSize, size};
 use crate::read::sparse::SparseFile;
@@ -139,12 +140,68 @@ async fn read_projected(
     let leaves = &projection.schema.leaves;
     let footer = &unlock::open_columns(files, path, Arc::clone(footer), leaves).await?;
     let mut plan = plan(&name, footer, projection, request)?;
-    if let Some(index) = page_index(store, path, footer, &plan, io).await? {
+    let most_held_bytes = request.most_held_bytes;
+    let mut index = page_index(store, path, footer, &plan, io).await?;
+    if index.is_none() && plan.wants_pages() && !plan.encrypted {
+        match find_pages(files, path, footer, &plan, most_held_bytes, io).await? {
+            Located::Index(located) => index = Some(located),
+            Located::Read(bytes) => return Ok((plan, bytes)),
+            Located::Nothing => {}
+        }
+    }
+    if let Some(index) = index {
         plan = plan.by_page(&name, footer, &index)?;
     }
-    let most_held_bytes = request.most_held_bytes;
     let bytes = read_planned(files, path, footer, &plan, most_held_bytes, io).await?;
     Ok((plan, bytes))
+}
+
+/// What came of looking for pages where the file has no index of them.
+enum Located {
+    Index(Arc<PageIndex>),
+    /// All of the row group was read for it: the piece needs no more.
+    Read(SparseFile),
+    Nothing,
+}
+
+async fn find_pages(
+    files: &Files,
+    path: &str,
+    footer: &Footer,
+    plan: &ReadPlan,
+    most_held_bytes: u64,
+    io: &mut ReadCounters,
+) -> Result<Located, Error> {
+    let turn = footer.locating.begin(plan.key.1).await;
+    if let Some(known) = footer.page_indexes.get(&plan.key) {
+        return Ok(Located::Index(known));
+    }
+    if turn.is_none() {
+        return Ok(Located::Nothing);
+    }
+    let store = &files.store;
+    let fits = plan.wanted_bytes() <= most_held_bytes;
+    let (found, read) = if fits {
+        let bytes = read_planned(files, path, footer, plan, most_held_bytes, io).await?;
+        let found = locate::in_memory(&store.name(path), plan, &bytes).await?;
+        (found, Some(bytes))
+    } else {
+        let etag = footer.etag.as_deref();
+        let size = footer.file_size_bytes;
+        let found = locate::in_storage(store, path, etag, plan, size, io).await?;
+        (found, None)
+    };
+    footer.locating.end(found.is_some());
+    let index = found.map(Arc::new);
+    if let Some(index) = &index {
+        let key = plan.key.clone();
+        footer.page_indexes.insert(key, Arc::clone(index));
+    }
+    Ok(match (read, index) {
+        (Some(bytes), _) => Located::Read(bytes),
+        (None, Some(index)) => Located::Index(index),
+        (None, None) => Located::Nothing,
+    })
 }
 
 async fn read_planned(

@@ -32,6 +32,8 @@ pub(crate) struct ReadPlan {
     pub(crate) ranges: Vec<Range<u64>>,
     /// Whether `ranges` are the pages of the selection and not whole column chunks.
     pub(crate) by_page: bool,
+    /// Whether, by page, pages of lists may begin within a row.
+    pub(crate) within_rows: bool,
     /// Whether any projected column is encrypted.
     pub(crate) encrypted: bool,
 }
@@ -43,13 +45,15 @@ impl ReadPlan {
         let metadata = self.arrow.metadata();
         let group = metadata.row_group(self.row_group);
         let copied = metadata.num_row_groups() * group.num_columns();
-        let worth = self.selection.is_some()
-            && (!self.encrypted || copied <= MOST_COPIED_CHUNKS)
-            && self.wanted_bytes() >= WORTH_AN_INDEX_BYTES;
-        match worth {
+        match self.wants_pages() && (!self.encrypted || copied <= MOST_COPIED_CHUNKS) {
             true => stored_range(footer, group, &self.projection),
             false => None,
         }
+    }
+
+    /// Whether reading some pages may save more than finding them costs.
+    pub(crate) fn wants_pages(&self) -> bool {
+        self.selection.is_some() && self.wanted_bytes() >= WORTH_AN_INDEX_BYTES
     }
 
     /// The same rows, read from only the pages that hold them.
@@ -66,6 +70,7 @@ impl ReadPlan {
             ranges: index.ranges(name, footer, &self, selection)?,
             arrow: index.arrow.clone(),
             by_page: true,
+            within_rows: index.within_rows,
             ..self
         })
     }
@@ -123,6 +128,7 @@ pub(crate) fn plan(
         places: projection.places,
         ranges,
         by_page: false,
+        within_rows: false,
         encrypted: group.encrypted,
     })
 }

@@ -41,9 +41,16 @@ pub(crate) async fn size(
     let (index, group_rows) = row_group(&name, footer, &request.rows)?;
     let projected = projected_group(&name, footer, &projection.schema, index)?;
     let group = projected.metadata();
-    let share = match stored_range(footer, group, &projected.projection) {
-        Some(_) => rows(&request.rows) as f64 / rows(&group_rows).max(1) as f64,
-        None => 1.0,
+    let located = || {
+        footer
+            .page_indexes
+            .get(&(projection.schema.roots().to_vec(), index))
+    };
+    let by_page =
+        stored_range(footer, group, &projected.projection).is_some() || located().is_some();
+    let share = match by_page {
+        true => rows(&request.rows) as f64 / rows(&group_rows).max(1) as f64,
+        false => 1.0,
     };
     let columns = projected.columns();
     let fetched: Vec<u64> = columns

@@ -108,14 +108,34 @@ impl<S: Stored<Read = i64>> Lists<S> {
         if rest.is_empty() {
             return Ok(false);
         }
-        let here = begins(rest).min(*rows);
+        let begun = begins(rest);
+        let here = begun.min(*rows);
         *rows -= here;
-        self.walk(here, |this, entries| {
+        if here == begun && self.pages.is_listed() {
+            // where its last row ends may be on a page that is not there
+            self.page.leave();
+            return Ok(true);
+        }
+        self.skip_entries(here)?;
+        Ok(true)
+    }
+
+    /// Leaves out what is on the next page of a row that was left out with pages before.
+    fn end_row(&mut self) -> Result<(), PageFault> {
+        let is_at_end = self.page.at == self.page.repetition.len();
+        if is_at_end && self.pages.is_listed() && !self.pages.next_begins_a_row()? {
+            self.turn()?;
+            self.skip_entries(0)?;
+        }
+        Ok(())
+    }
+
+    fn skip_entries(&mut self, rows: usize) -> Result<(), PageFault> {
+        self.walk(rows, |this, entries| {
             let definition = &this.page.definition[entries];
             let ids = definition.iter().filter(|level| **level == this.meaning.id);
             this.page.values.skip(ids.count())
-        })?;
-        Ok(true)
+        })
     }
 
     /// Leaves out the next page without unpacking it, if it has no other rows; `false` if it may have.
@@ -150,7 +170,7 @@ impl<S: Stored<Read = i64>> Column for Lists<S> {
                 return Err(PageFault::Rows);
             }
         }
-        Ok(())
+        self.end_row()
     }
 
     fn finish(&mut self) -> ArrayRef {
@@ -197,6 +217,14 @@ impl<S: Stored> Page<S> {
             at: 0,
             values: Values::new(page.header.encoding, page.values, count)?,
         })
+    }
+
+    /// Leaves its entries out; it has none any more.
+    fn leave(&mut self) {
+        let (mut repetition, mut definition) = self.give_back();
+        repetition.clear();
+        definition.clear();
+        (self.repetition, self.definition) = (repetition, definition);
     }
 
     /// Its level buffers; it has no entries any more.

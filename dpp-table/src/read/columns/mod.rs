@@ -12,7 +12,7 @@ mod bits;
 mod delta;
 mod flat;
 mod lists;
-mod runs;
+pub(crate) mod runs;
 pub(crate) mod shape;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,10 @@ use std::ops::Range;
 use arrow::datatypes::{DataType, Field};
 use parquet::basic::{Encoding, Repetition, Type as Physical};
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
-use parquet::file::page_index::offset_index::PageLocation;
 use parquet::schema::types::ColumnDescriptor;
 
 use crate::error::Error;
-use crate::read::columns::values::is_known;
+use crate::read::columns::values;
 use crate::read::columns::{Definition, corrupt};
 use crate::read::fetch::FetchedPiece;
 use crate::read::pages::PageFault;
@@ -17,7 +16,7 @@ use crate::read::pages::header::{
     BYTE_STREAM_SPLIT, DELTA_BINARY_PACKED, PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY,
 };
 use crate::read::pages::unpack::Codec;
-use crate::read::pages::walk::{DictionaryPage, Levels, PageWalk};
+use crate::read::pages::walk::{DictionaryPage, Levels, Listed, PageWalk};
 use crate::read::plan::ReadPlan;
 use crate::read::value_map::ValueMap;
 
@@ -70,14 +69,8 @@ fn shape(
     let schema = group.schema_descr();
     let (descriptor, root) = (schema.column(leaf), schema.get_column_root(leaf));
     let index = schema.get_column_root_idx(leaf);
-    let is_nullable = root.get_basic_info().repetition() == Repetition::OPTIONAL;
     let column = group.column(leaf);
-    let form = field(&piece.plan, index, root.name())
-        .and_then(|field| form(field.data_type(), &descriptor, is_nullable));
-    let Some((stored, list)) = form else {
-        return Ok(None);
-    };
-    let Some(codec) = codec(column, stored) else {
+    let Some((stored, list, codec)) = known(&piece.plan, leaf) else {
         return Ok(None);
     };
     let (start, length) = column.byte_range();
@@ -105,6 +98,21 @@ fn shape(
     }))
 }
 
+/// Whether a column is one of numbers, or lists of them, that is decoded here, but for pages of the format's first years.
+pub(crate) fn is_known(plan: &ReadPlan, leaf: usize) -> bool {
+    known(plan, leaf).is_some()
+}
+
+fn known(plan: &ReadPlan, leaf: usize) -> Option<(StoredAs, Option<Definition>, Codec)> {
+    let group = plan.arrow.metadata().row_group(plan.row_group);
+    let schema = group.schema_descr();
+    let root = schema.get_column_root(leaf);
+    let is_nullable = root.get_basic_info().repetition() == Repetition::OPTIONAL;
+    let field = field(plan, schema.get_column_root_idx(leaf), root.name())?;
+    let (stored, list) = form(field.data_type(), &schema.column(leaf), is_nullable)?;
+    Some((stored, list, codec(group.column(leaf), stored)?))
+}
+
 /// How the crate would read a root column.
 fn field<'a>(plan: &'a ReadPlan, root: usize, name: &str) -> Option<&'a Field> {
     let fields = plan.arrow.schema().fields();
@@ -114,18 +122,18 @@ fn field<'a>(plan: &'a ReadPlan, root: usize, name: &str) -> Option<&'a Field> {
     }
 }
 
-/// Where the column's pages are, if only some were fetched, and the row group's rows.
-fn listed(
-    plan: &ReadPlan,
-    group: &RowGroupMetaData,
-    leaf: usize,
-) -> Option<(Vec<PageLocation>, u64)> {
+/// Where the column's pages are, if only some were fetched.
+fn listed(plan: &ReadPlan, group: &RowGroupMetaData, leaf: usize) -> Option<Listed> {
     if !plan.by_page {
         return None;
     }
     let index = plan.arrow.metadata().page_index()?;
     let pages = index.page_locations(plan.row_group, leaf)?;
-    Some((pages.clone(), group.num_rows().unsigned_abs()))
+    Some(Listed {
+        pages: pages.clone(),
+        group_rows: group.num_rows().unsigned_abs(),
+        within_rows: plan.within_rows,
+    })
 }
 
 /// How a column of this Arrow type is stored, if it is one of those decoded here.
@@ -167,7 +175,7 @@ fn codec(column: &ColumnChunkMetaData, stored: StoredAs) -> Option<Codec> {
         Encoding::RLE => true,
         #[expect(deprecated, reason = "old files have it")]
         Encoding::BIT_PACKED => true,
-        other => number(other).is_some_and(|encoding| is_known(encoding, is_integer)),
+        other => number(other).is_some_and(|encoding| values::is_known(encoding, is_integer)),
     });
     match known {
         true => Codec::of(column.compression()),

@@ -1,4 +1,4 @@
-//! The pages of a column chunk: their headers (`header`), and one after another as bytes (`walk`, `unpack`).
+//! The pages of a column chunk: their headers (`header`), and one after another as bytes (`walk`, `unpack`), or as places (`locate`).
 //!
 //! Before the Parquet crate reads a chunk its pages are walked here, with nothing decompressed: a page that
 //! claims more memory than any writer uses is refused, and so is one that does not fit its checksum.
@@ -12,6 +12,7 @@
 
 pub(crate) mod checked;
 pub(crate) mod header;
+mod locate;
 pub(crate) mod unpack;
 pub(crate) mod walk;
 

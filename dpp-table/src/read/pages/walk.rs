@@ -32,6 +32,7 @@ enum Next {
     Listed {
         pages: VecDeque<PageLocation>,
         group_rows: u64,
+        within_rows: bool,
     },
 }
 
@@ -51,17 +52,27 @@ pub(crate) struct DictionaryPage {
     pub(crate) values: Bytes,
 }
 
+/// What a page index says of a chunk.
+pub(crate) struct Listed {
+    pub(crate) pages: Vec<PageLocation>,
+    /// Of the row group.
+    pub(crate) group_rows: u64,
+    /// Whether pages may begin within a row.
+    pub(crate) within_rows: bool,
+}
+
 impl PageWalk {
-    /// `chunk` is where the column chunk lies; `listed` what the page index says of it, with the row group's rows.
+    /// `chunk` is where the column chunk lies; `listed` what the page index says of it.
     pub(crate) fn new(
         file: SparseFile,
         codec: Codec,
         chunk: Range<u64>,
-        listed: Option<(Vec<PageLocation>, u64)>,
+        listed: Option<Listed>,
         levels: Levels,
     ) -> Result<(PageWalk, DictionaryPage), PageFault> {
         let first = match &listed {
-            Some((pages, _)) => pages
+            Some(listed) => listed
+                .pages
                 .first()
                 .map_or(chunk.end, |page| page.offset.unsigned_abs()),
             None => chunk.end,
@@ -73,10 +84,11 @@ impl PageWalk {
             levels,
         };
         let dictionary = walk.dictionary()?;
-        if let Some((pages, group_rows)) = listed {
+        if let Some(listed) = listed {
             walk.next = Next::Listed {
-                pages: pages.into(),
-                group_rows,
+                pages: listed.pages.into(),
+                group_rows: listed.group_rows,
+                within_rows: listed.within_rows,
             };
         }
         Ok((walk, dictionary))
@@ -84,7 +96,10 @@ impl PageWalk {
 
     /// How many rows the next page has, if that can be told without unpacking it; 0 when there is none.
     pub(crate) fn next_rows(&mut self) -> Result<Option<u64>, PageFault> {
-        if let Next::Listed { pages, group_rows } = &self.next {
+        if let Next::Listed {
+            pages, group_rows, ..
+        } = &self.next
+        {
             let first = |page: &PageLocation| page.first_row_index.unsigned_abs();
             let Some(page) = pages.front() else {
                 return Ok(Some(0));
@@ -105,11 +120,21 @@ impl PageWalk {
 
     /// Whether no row goes on from the page before.
     pub(crate) fn next_begins_a_row(&mut self) -> Result<bool, PageFault> {
-        // of listed pages, and at the end of the chunk, it is known without a look
+        if let Next::Listed {
+            pages, within_rows, ..
+        } = &self.next
+        {
+            return Ok(!within_rows || pages.is_empty());
+        }
         Ok(match self.peek()? {
             Some((_, header)) => matches!(header.kind, PageKind::Data(data) if data.v2.is_some()),
             None => true,
         })
+    }
+
+    /// Whether pages can be left out that are not there.
+    pub(crate) fn is_listed(&self) -> bool {
+        matches!(self.next, Next::Listed { .. })
     }
 
     /// Leaves the next page out.
@@ -215,7 +240,7 @@ impl PageWalk {
     }
 
     /// The next page that holds anything, and where its header is.
-    fn peek(&mut self) -> Result<Option<(u64, &Header)>, PageFault> {
+    pub(super) fn peek(&mut self) -> Result<Option<(u64, &Header)>, PageFault> {
         let Next::InChunk(range, known) = &mut self.next else {
             return Ok(None);
         };
