@@ -90,7 +90,7 @@ fn any_rows() -> impl Strategy<Value = Vec<Row>> {
     ]
 }
 
-fn png(height: u32, width: u32) -> Vec<u8> {
+pub(crate) fn png(height: u32, width: u32) -> Vec<u8> {
     let image = RgbImage::from_fn(width, height, |x, y| {
         image::Rgb([(x * 31) as u8, (y * 57) as u8, 200])
     });

@@ -7,6 +7,7 @@ mod any_plan;
 mod columns;
 mod cost;
 mod every_op;
+mod golden;
 mod optimiser;
 
 use std::sync::Arc;

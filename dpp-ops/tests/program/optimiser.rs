@@ -6,7 +6,7 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, Float32Array, Int64Array, ListArray, RecordBatch},
     datatypes::{Float32Type, Int64Type},
 };
-use dpp_ops::{Plan, Program, in_place::MapEach, program::ValueMap};
+use dpp_ops::{Error, Plan, Program, in_place::MapEach, program::ValueMap};
 use proptest::{collection::vec, prelude::*};
 
 use crate::{
@@ -81,14 +81,19 @@ pub(crate) fn plan(ops: &[Given], shown: &[Shown]) -> Plan {
 /// Whether the nodes with one more, which is shown somewhere, make a plan; or the nodes with these outputs.
 fn bind(nodes: &[String], outputs: &[(usize, &'static str)], another: Option<&String>) -> bool {
     let Some(another) = another else {
-        let plan = text(nodes, outputs);
-        return plan.bind_with(&schema(), registry()).is_ok();
+        return bound(nodes, outputs).is_ok();
     };
     let nodes: Vec<String> = nodes.iter().chain([another]).cloned().collect();
-    let shown = |group| [(nodes.len() - 1, group)];
-    GROUPS
-        .into_iter()
-        .any(|group| bind(&nodes, &shown(group), None))
+    match bound(&nodes, &[(nodes.len() - 1, GROUPS[0])]) {
+        Ok(_) => true,
+        // nothing is wrong with the node where it is only of another kind; images are shown nowhere, and made into what is
+        Err(Error::InOutput { cause, .. }) => matches!(*cause, Error::OutputKind { .. }),
+        Err(_) => false,
+    }
+}
+
+fn bound(nodes: &[String], outputs: &[(usize, &str)]) -> Result<Plan, Error> {
+    text(nodes, outputs).bind_with(&schema(), registry())
 }
 
 fn text(nodes: &[String], outputs: &[(usize, &str)]) -> Plan {
