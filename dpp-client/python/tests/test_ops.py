@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,6 +42,20 @@ def test_every_op_is_a_method_or_a_function_and_nothing_else_is():
     assert set(functions) <= set(dpp.__all__), "functions are exported"
     for name in dpp.ops.METHODS:
         assert callable(getattr(dpp.Expr, name)) and name not in functions
+
+
+def test_the_page_of_ops_has_every_op_and_no_other():
+    page = (PACKAGE.parents[1] / "docs" / "ops.md").read_text()
+    index, elsewhere = page.split("## TorchArrow")
+    named = set(re.findall(r"`(\w+)`", index)) - {"where"}
+    assert named == set(_dpp.known_ops())
+    here = [cell for row in elsewhere.splitlines() if row.startswith("| `") for cell in row.split("|")[2:3]]
+    assert len(here) > 25
+    code = "".join(re.findall(r"`([^`]*)`", "".join(here)))
+    for method in re.findall(r"\bx\.(\w+)|\)\.(\w+)", code):
+        assert "".join(method) in dpp.ops.METHODS
+    for function in re.findall(r"\bdpp\.(\w+)", code):
+        assert function in dpp.__all__
 
 
 @pytest.fixture(scope="module")
