@@ -5,13 +5,13 @@
 //! cargo bench -p dpp-micro --bench ops -- log1p first_x   # some
 //! ```
 //!
-//! Base batches of 4,096 rows that fit the cache, on one core, in its CPU time. A value is a row of the first input, or an
-//! id of it if that is a list.
+//! Base batches of 4,096 rows that fit the cache, or of 64 images of 64 × 64 pixels, on one core, in its CPU time. A value is a
+//! row of the first input, or an id of it if that is a list.
 
-use std::{hint::black_box, sync::Arc, time::Duration};
+use std::{hint::black_box, io::Cursor, sync::Arc, time::Duration};
 
 use arrow::{
-    array::{Array, Float32Array, Int64Array, LargeStringArray},
+    array::{Array, Float32Array, Int64Array, LargeBinaryArray, LargeStringArray},
     buffer::{Buffer, OffsetBuffer},
 };
 use dpp_batch::{Layout, SparseKey, concat, padding};
@@ -22,6 +22,7 @@ use dpp_ops::{
     id_list::IdList,
     parameters::{Parameters, Value},
 };
+use image::{ImageFormat, RgbImage};
 
 #[expect(clippy::print_stdout, reason = "its table is what it is run for")]
 fn main() {
@@ -63,14 +64,26 @@ fn main() {
         let rate = |time: Duration| values(columns[0]) as f64 / time.as_secs_f64() / 1e6;
         let ratio = took.as_secs_f64() / copied.as_secs_f64();
         println!(
-            "| {name} | {:.0} | {:.0} | {ratio:.1} |",
-            rate(took),
-            rate(copied)
+            "| {name} | {} | {} | {ratio:.1} |",
+            digits(rate(took)),
+            digits(rate(copied))
         );
     }
 }
 
+/// Three digits, or the whole number.
+fn digits(rate: f64) -> String {
+    match rate {
+        0.0..1.0 => format!("{rate:.3}"),
+        1.0..100.0 => format!("{rate:.1}"),
+        _ => format!("{rate:.0}"),
+    }
+}
+
 const ROWS: u64 = 4096;
+const IMAGES: u64 = 64;
+/// Of images.
+const SIDE: u32 = 64;
 const DIGEST: &str = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
 
 /// The vocabulary of all ids of a column.
@@ -105,6 +118,11 @@ fn table(inputs: &Inputs) -> Vec<Row<'_>> {
         others,
         scored,
         text,
+        files,
+        images,
+        pixels,
+        row_ids,
+        epochs,
     } = inputs;
     let borders = || {
         (0..50)
@@ -114,6 +132,7 @@ fn table(inputs: &Inputs) -> Vec<Row<'_>> {
     let ints = |count: i64| (0..count).collect::<Vec<i64>>();
     let on = |name, column| (name, vec![], vec![column]);
     let on_two = |name, first, second| (name, vec![], vec![first, second]);
+    let size = || vec![("h", 32.into()), ("w", 32.into())];
     let with = |name, parameters: &[(&'static str, Value)], column| {
         (name, parameters.to_vec(), vec![column])
     };
@@ -204,13 +223,27 @@ fn table(inputs: &Inputs) -> Vec<Row<'_>> {
         on("list_mean", scored),
         on("list_min", scored),
         on("list_sum", scored),
+        on_two("decode_image", files, row_ids),
+        ("resize", size(), vec![images]),
+        ("center_crop", size(), vec![images]),
+        ("random_resized_crop", size(), vec![images, row_ids, epochs]),
+        ("horizontal_flip", vec![], vec![pixels, row_ids, epochs]),
+        with(
+            "normalize",
+            &[
+                ("mean", vec![0.5, 0.5, 0.5].into()),
+                ("std", vec![0.2, 0.2, 0.2].into()),
+            ],
+            pixels,
+        ),
         on("lower", text),
         on("split", text),
         with("token_ngram", &[("n", 2.into())], text),
     ]
 }
 
-/// Columns without nulls: numbers, one category a row, lists of 0 to 40 ids of 1,000 in random order, eight words.
+/// Columns without nulls: numbers, one category a row, lists of 0 to 40 ids of 1,000 in random order, eight words; images as files
+/// (PNG), as they are passed on, and as pixels, with what ops on them are given beside them.
 struct Inputs {
     dense: Column,
     seconds: Column,
@@ -219,6 +252,11 @@ struct Inputs {
     others: Column,
     scored: Column,
     text: Column,
+    files: Column,
+    images: Column,
+    pixels: Column,
+    row_ids: Column,
+    epochs: Column,
 }
 
 impl Inputs {
@@ -229,12 +267,22 @@ impl Inputs {
         let seconds = (0..ROWS).map(|row| 1_700_000_000 + row.cast_signed() * 977);
         let categories = (0..ROWS).map(|_| numbers().cast_signed()).collect();
         let categories = IdList::of_single_ids(categories, None);
+        let files = LargeBinaryArray::from_iter_values((0..IMAGES).map(|_| png(&mut numbers)));
+        let files = Column::Bytes(files);
+        let row_ids = Column::Int((0..IMAGES.cast_signed()).collect::<Vec<_>>().into());
+        let images = made("decode_image", &[], &[&files, &row_ids]);
+        let size = [("h", SIDE), ("w", SIDE)];
         let words = (0..ROWS).map(|_| {
             let words: Vec<String> = (0..8).map(|_| format!("Word{}", numbers())).collect();
             words.join(" ")
         });
         Inputs {
             dense: Column::Dense(dense),
+            pixels: made("resize", &size, &[&images]),
+            files,
+            images,
+            row_ids,
+            epochs: Column::Int(vec![0; IMAGES as usize].into()),
             seconds: Column::Int(Int64Array::from_iter_values(seconds)),
             categories: Column::IdList(categories),
             text: Column::Text(LargeStringArray::from_iter_values(words)),
@@ -243,6 +291,27 @@ impl Inputs {
             scored: lists(&mut random, true),
         }
     }
+}
+
+/// What an op makes of its inputs and what it is given.
+fn made(op: &str, parameters: &[(&str, u32)], columns: &[&Column]) -> Column {
+    let parameters = parameters.iter();
+    let parameters = parameters.map(|(name, value)| (name.to_string(), i64::from(*value).into()));
+    let made = Registry::standard().construct(op, &parameters.collect());
+    let (op, _) = made.expect("the parameters are right");
+    op.evaluate(columns).expect("the kinds are right")
+}
+
+/// A picture with some noise in it.
+fn png(numbers: &mut impl FnMut() -> u64) -> Vec<u8> {
+    let picture = RgbImage::from_fn(SIDE, SIDE, |x, y| {
+        let noise = (numbers() % 8) as u8;
+        image::Rgb([(x * 3) as u8 + noise, (y * 3) as u8 + noise, noise])
+    });
+    let mut file = Cursor::new(Vec::new());
+    let written = picture.write_to(&mut file, ImageFormat::Png);
+    written.expect("a file in memory takes all");
+    file.into_inner()
 }
 
 fn lists(random: &mut Random, scored: bool) -> Column {
