@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -24,22 +24,24 @@ use crate::{
 const PLAN: &str = r#"{"nodes": [{"pattern": "f_*"}, {"feature": "label"}], "dense": [{"node": 0}], "labels": [{"name": "label", "node": 1}]}"#;
 
 /// Writes `name.pem` of an authority, and `name-member.pem` with its key of somebody at 127.0.0.1 whom it vouches for.
-fn authority(folder: &Path, name: &str) {
+fn authority(folder: &Path, name: &str) -> Issuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
     fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
     let issuer = Issuer::new(params, key);
-    let key = KeyPair::generate().unwrap();
     let member = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let member = member.signed_by(&key, &issuer).unwrap();
-    fs::write(folder.join(format!("{name}-member.pem")), member.pem()).unwrap();
-    fs::write(
-        folder.join(format!("{name}-member.key")),
-        key.serialize_pem(),
-    )
-    .unwrap();
+    vouch(folder, &format!("{name}-member"), &issuer, &member);
+    issuer
+}
+
+/// Writes `name.pem` and its key.
+fn vouch(folder: &Path, name: &str, issuer: &Issuer<'static, KeyPair>, member: &CertificateParams) {
+    let key = KeyPair::generate().unwrap();
+    let member = member.clone().signed_by(&key, issuer).unwrap();
+    fs::write(folder.join(format!("{name}.pem")), member.pem()).unwrap();
+    fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
 }
 
 /// A command line with `DPP_TLS_…` as given, `name=file` in `folder`.
@@ -73,8 +75,8 @@ const OURS: &str = "CA=ours.pem CERT=ours-member.pem KEY=ours-member.key";
 fn only_callers_with_our_certificate_are_let_in_and_no_key_is_said() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
-    authority(at, "ours");
-    authority(at, "theirs");
+    let _ = authority(at, "ours");
+    let _ = authority(at, "theirs");
     let mine = format!("{OURS} CLIENT_CA=ours.pem");
     let fleet = "serve fleet --listen 127.0.0.1:0 --heartbeat-seconds 0.2";
     let fleet = start(fleet, at, &mine, "fleet.log");
@@ -149,7 +151,7 @@ fn only_callers_with_our_certificate_are_let_in_and_no_key_is_said() {
 fn local_workers_have_the_fleets_certificate() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
-    authority(at, "ours");
+    let _ = authority(at, "ours");
     let file = |name: &str| at.join(name).display().to_string();
     let (ca, cert, key) = (
         file("ours.pem"),
@@ -179,7 +181,7 @@ fn local_workers_have_the_fleets_certificate() {
 fn beyond_loopback_a_service_must_have_tls_and_ask_for_tokens() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
-    authority(at, "ours");
+    let _ = authority(at, "ours");
     let key = at.join("token.key");
     assert!(
         dpp(&format!("fleet key {}", key.display()))
@@ -219,4 +221,69 @@ fn beyond_loopback_a_service_must_have_tls_and_ask_for_tokens() {
         .unwrap();
     let said = text(&none.stderr);
     assert!(said.contains("nowhere.pem"), "{said}");
+}
+
+#[test]
+fn certificates_that_ended_or_are_for_others_are_refused_by_either_side() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    let ours = authority(at, "ours");
+    let mut ended = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    ended.not_before = date_time_ymd(2020, 1, 1);
+    ended.not_after = date_time_ymd(2021, 1, 1);
+    vouch(at, "ended", &ours, &ended);
+    let named = CertificateParams::new(vec!["workers.dpp".to_owned()]).unwrap();
+    vouch(at, "named", &ours, &named);
+
+    let table = at.join("table").display().to_string();
+    let made = dpp(&format!(
+        "table synth {table} --rows 200 --files 1 --dense 1"
+    ));
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    fs::write(at.join("plan.json"), PLAN).unwrap();
+    let run = format!(
+        "run --json --batch-size 100 --worker-timeout-seconds 3 --table {table} --plan {}",
+        at.join("plan.json").display()
+    );
+    let expected = checksum(&dpp(&run));
+    let ended = "CERT=ended.pem KEY=ended.key";
+    let member = "CERT=ours-member.pem KEY=ours-member.key";
+    let named = "CERT=named.pem KEY=named.key";
+    // (what the worker shows, what the caller does and expects, whether they speak)
+    for (index, (worker, caller, name, speak)) in [
+        (member, member, "", true),
+        (ended, member, "", false),
+        (member, ended, "", false),
+        (named, member, "", false),
+        (named, member, "workers.dpp", true),
+        (member, member, "workers.dpp", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let log = format!("log-{index}");
+        let line = "serve worker --listen 127.0.0.1:0 --threads 1";
+        let shown = format!("{worker} CLIENT_CA=ours.pem CA=ours.pem");
+        let service = start(line, at, &shown, &log);
+        let mut command = with_tls(
+            &format!("{run} --service {}", service.address),
+            at,
+            &format!("{caller} CA=ours.pem"),
+        );
+        if !name.is_empty() {
+            command.env("DPP_TLS_NAME", name);
+        }
+        let output = command.output().unwrap();
+        let said = text(&output.stderr);
+        if speak {
+            assert_eq!(checksum(&output), expected, "{worker} {caller} {name}");
+        } else {
+            assert!(!output.status.success(), "{worker} {caller} {name}: {said}");
+            let log = fs::read_to_string(at.join(&log)).unwrap();
+            assert!(
+                log.contains("tls accept error"),
+                "the worker says so: {log}"
+            );
+        }
+    }
 }

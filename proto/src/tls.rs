@@ -49,6 +49,13 @@ pub struct Files {
         arg(long, value_name = "FILE", env = "DPP_TLS_CA")
     )]
     pub tls_ca: Option<PathBuf>,
+
+    /// Others show a certificate for this name, whatever address they are reached by
+    #[cfg_attr(
+        feature = "process",
+        arg(long, value_name = "NAME", env = "DPP_TLS_NAME", requires = "tls_ca")
+    )]
+    pub tls_name: Option<String>,
 }
 
 /// What a service proves itself with.
@@ -61,6 +68,8 @@ pub struct Service {
 #[derive(Clone, Default)]
 pub struct Caller {
     config: Option<ClientTlsConfig>,
+    /// What others' certificates are for; `None`: their addresses.
+    name: Option<String>,
 }
 
 impl Files {
@@ -72,6 +81,7 @@ impl Files {
             tls_key: file("DPP_TLS_KEY"),
             tls_client_ca: file("DPP_TLS_CLIENT_CA"),
             tls_ca: file("DPP_TLS_CA"),
+            tls_name: env::var("DPP_TLS_NAME").ok(),
         }
     }
 
@@ -86,7 +96,9 @@ impl Files {
         let given = files
             .into_iter()
             .filter_map(|(name, file)| Some([name.into(), file.clone()?.into()]));
-        given.flatten().collect()
+        let name = self.tls_name.iter();
+        let name = name.flat_map(|name| ["--tls-name".into(), name.into()]);
+        given.flatten().chain(name).collect()
     }
 
     /// What this process serves with; `None` without a certificate.
@@ -115,6 +127,7 @@ impl Files {
         };
         let config = ClientTlsConfig::new().ca_certificate(certificate(authority)?);
         Ok(Caller {
+            name: self.tls_name.clone(),
             config: Some(match self.identity()? {
                 Some(identity) => config.identity(identity),
                 None => config,
@@ -137,9 +150,10 @@ impl Caller {
         self.config.is_some()
     }
 
+    /// The same caller, of those whose certificate is for `name`, unless another was given.
     pub(crate) fn expecting(self, name: &str) -> Caller {
-        let config = self.config.map(|config| config.domain_name(name));
-        Caller { config }
+        let name = self.name.or_else(|| Some(name.to_owned()));
+        Caller { name, ..self }
     }
 
     /// How to connect to `address`.
@@ -154,8 +168,12 @@ impl Caller {
             Endpoint::from_shared(format!("https://{host}")).map_err(|_| Error::Address {
                 address: address.to_string(),
             })?;
+        let config = match &self.name {
+            Some(name) => config.clone().domain_name(name),
+            None => config.clone(),
+        };
         endpoint
-            .tls_config(config.clone())
+            .tls_config(config)
             .map_err(|source| Error::Tls { source })
     }
 }

@@ -157,6 +157,7 @@ class Service:
         tls_ca: str | None,
         tls_cert: str | None,
         tls_key: str | None,
+        tls_name: str | None,
     ) -> Service:
         """Files that are not given are the environment's, read when a loader opens; `InvalidRequest` repeats no token."""
 

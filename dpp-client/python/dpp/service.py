@@ -22,10 +22,11 @@ class Service:
     token       a token as `dpp fleet token` prints it. It is never shown, and refuses to be pickled
     token_file  or a file that holds one, read again now and then, so that it can be replaced in time; by default DPP_TOKEN_FILE
     tls         a PEM file of the authority that services must show a certificate of, or, where they let in only callers with
-                one, {"ca": file, "cert": file, "key": file}; by default DPP_TLS_CA, DPP_TLS_CERT and DPP_TLS_KEY
+                one, {"ca": file, "cert": file, "key": file}; with "name": text, the certificate is for that name whatever the
+                address. By default DPP_TLS_CA, DPP_TLS_CERT, DPP_TLS_KEY and DPP_TLS_NAME
     """
 
-    __slots__ = ("url", "_handle", "_files", "_holds_token")
+    __slots__ = ("url", "_handle", "_holds_token", "_told")
 
     def __init__(
         self,
@@ -42,8 +43,9 @@ class Service:
         if token is not None and token_file is not None:
             raise InvalidRequest("give token or token_file, one of the two")
         self.url = url
-        self._files = {"token_file": _path(token_file), **_tls_files(tls)}
-        self._handle = _dpp.Service(url, token, **self._files)
+        self._told = {"token_file": _path(token_file), "tls": _tls(tls)}
+        told = {f"tls_{name}": self._told["tls"].get(name) for name in TLS}
+        self._handle = _dpp.Service(url, token, self._told["token_file"], **told)
         self._holds_token = token is not None
 
     def __repr__(self) -> str:
@@ -55,25 +57,24 @@ class Service:
                 "a token in memory is not pickled, so that it ends up in no file and no message: give token_file, or start "
                 "torch's worker processes by fork"
             )
-        return _again, (self.url, self._files)
+        return _again, (self.url, self._told)
 
 
-def _again(url: str, files: dict[str, str | None]) -> Service:
-    tls = {name: files[f"tls_{name}"] for name in TLS_FILES}
-    return Service(url, token_file=files["token_file"], tls={name: file for name, file in tls.items() if file is not None})
+def _again(url: str, told: dict[str, Any]) -> Service:
+    return Service(url, **told)
 
 
-def _tls_files(tls: File | Mapping[str, File] | None) -> dict[str, str | None]:
+def _tls(tls: File | Mapping[str, File] | None) -> dict[str, str | None]:
     given = tls if isinstance(tls, Mapping) else {"ca": tls}
-    unknown = sorted(set(given) - set(TLS_FILES))
+    unknown = sorted(set(given) - set(TLS))
     if unknown:
-        raise InvalidRequest(f"tls is a PEM file or a mapping of ca, cert and key to files; {unknown[0]!r} is none of them")
-    return {f"tls_{name}": _path(given.get(name)) for name in TLS_FILES}
+        raise InvalidRequest(f"tls is a PEM file or a mapping of {', '.join(TLS)}; {unknown[0]!r} is none of them")
+    return {name: str(told) if name == "name" and told is not None else _path(told) for name, told in given.items()}
 
 
 def _path(file: File | None) -> str | None:
     return None if file is None else os.path.abspath(os.fsdecode(file))
 
 
-TLS_FILES = ("ca", "cert", "key")
+TLS = ("ca", "cert", "key", "name")
 ADDRESS = 'service is "host:port,host:port", "unix:/path", "dns://name:port", "fleet://host:port", dpp.Service(…) or None'

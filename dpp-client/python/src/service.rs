@@ -20,7 +20,8 @@ pub(crate) struct Service {
 impl Service {
     /// Files that are not given are the environment's (`DPP_TLS_…`, `DPP_TOKEN_FILE`), read when a loader opens.
     #[new]
-    #[pyo3(signature = (url, token, token_file, tls_ca, tls_cert, tls_key))]
+    #[pyo3(signature = (url, token, token_file, tls_ca, tls_cert, tls_key, tls_name))]
+    #[expect(clippy::too_many_arguments, reason = "Python's, which names them")]
     fn new(
         url: String,
         token: Option<&str>,
@@ -28,6 +29,7 @@ impl Service {
         tls_ca: Option<PathBuf>,
         tls_cert: Option<PathBuf>,
         tls_key: Option<PathBuf>,
+        tls_name: Option<String>,
     ) -> PyResult<Service> {
         let bearer = token.map(Bearer::of_text).transpose();
         let bearer = bearer.map_err(|error| raise(&error))?;
@@ -37,6 +39,7 @@ impl Service {
             None => token_file.or(files.token_file),
         };
         files.tls.tls_ca = tls_ca.or(files.tls.tls_ca);
+        files.tls.tls_name = tls_name.or(files.tls.tls_name);
         if tls_cert.is_some() || tls_key.is_some() {
             (files.tls.tls_cert, files.tls.tls_key) = (tls_cert, tls_key);
         }
