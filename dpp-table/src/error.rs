@@ -333,6 +333,14 @@ pub enum Error {
         /// What whoever gives them said.
         source: ArrowError,
     },
+    /// A folder that can't keep stored bytes.
+    #[error("stored bytes can't be kept in {folder}: {reason}")]
+    CacheFolder {
+        /// As given.
+        folder: String,
+        /// What stands against it.
+        reason: String,
+    },
     /// Rows that can't be written as Parquet.
     #[error("can't write {path} as Parquet")]
     Encode {
@@ -435,6 +443,7 @@ impl Faulty for Error {
             | Error::IgnoresConditions { .. }
             | Error::Lacking { .. }
             | Error::Occupied { .. }
+            | Error::CacheFolder { .. }
             | Error::Writing { .. }
             | Error::Given { .. }
             | Error::Rows { .. } => Fault::Invalid,

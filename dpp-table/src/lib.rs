@@ -58,6 +58,7 @@ pub use read::value_map::{MapValues, ValueMap};
 pub use snapshot::place::SnapshotPlace;
 pub use snapshot::take::Opened;
 pub use snapshot::{Snapshot, predicate};
+pub use store::disk::DiskCache;
 pub use store::kept::StoredCache;
 pub use store::object::{object_place, read_object, write_object};
 pub use stored_columns::{ColumnKey, StoredColumn};

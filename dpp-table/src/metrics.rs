@@ -17,6 +17,9 @@ pub const STORAGE_RETRIES: &str = "dpp_worker_storage_retries_total";
 /// Bytes given from those that were fetched before.
 pub const KEPT_BYTES: &str = "dpp_worker_cache_hit_bytes_total";
 
+/// Bytes given from those that lay on the local disk.
+pub const DISK_BYTES: &str = "dpp_worker_cache_disk_hit_bytes_total";
+
 /// Tells the installed recorder each metric's unit and meaning.
 pub fn describe() {
     describe_counter!(
@@ -34,6 +37,11 @@ pub fn describe() {
         Unit::Bytes,
         "Stored bytes that reads found where earlier ones had left them, instead of asking storage"
     );
+    describe_counter!(
+        DISK_BYTES,
+        Unit::Bytes,
+        "Stored bytes that reads found on the local disk, instead of asking storage"
+    );
     describe_counter!(STORAGE_REQUESTS, Unit::Count, "Requests made to storage");
     describe_counter!(
         STORAGE_RETRIES,
@@ -45,6 +53,11 @@ pub fn describe() {
 /// So many bytes were not asked for at storage, since somebody had been before.
 pub(crate) fn kept(bytes: u64) {
     counter!(KEPT_BYTES).increment(bytes);
+}
+
+/// So many bytes were on the local disk.
+pub(crate) fn on_disk(bytes: u64) {
+    counter!(DISK_BYTES).increment(bytes);
 }
 
 pub(crate) fn record(counters: ReadCounters) {

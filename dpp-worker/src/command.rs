@@ -1,13 +1,13 @@
 //! What `dpp-worker` and `dpp serve worker` take, and how they run.
 
-use std::{ffi::OsString, num::NonZeroUsize, process::ExitCode, sync::Arc};
+use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser};
 use dpp_ops::Registry;
 use dpp_proto::access;
 use dpp_proto::listen::{self, Address, Listener};
 use dpp_proto::process::{self, ConfigFile, Exporter, LogFormat, exit, start_traced_log};
-use dpp_table::{KeySource, TableOptions};
+use dpp_table::{DiskCache, KeySource, TableOptions};
 
 use crate::{ByteSize, Engine, Error, allocator, heartbeat, server};
 
@@ -58,6 +58,11 @@ pub struct Arguments {
     /// 256MiB]
     #[arg(long, value_name = "BYTES", env = "DPP_WORKER_CACHE")]
     pub cache: Option<ByteSize>,
+
+    /// Stored bytes kept in a folder of this machine's disk as well, so many of them, still there when the worker starts anew:
+    /// /var/cache/dpp=100GiB. One worker a folder
+    #[arg(long, value_name = "FOLDER=BYTES", env = "DPP_WORKER_CACHE_DISK", value_parser = disk)]
+    pub cache_disk: Option<(PathBuf, ByteSize)>,
 
     /// What this worker shows trainers and fleet, and whom it lets in
     #[command(flatten)]
@@ -117,9 +122,13 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
     }
     let threads = arguments.threads.map(NonZeroUsize::get);
     let (cache, memory) = shares(arguments.cache, arguments.memory)?;
+    let disk = match arguments.cache_disk {
+        Some((folder, size)) => Some(DiskCache::open(&folder, size.0).await?),
+        None => None,
+    };
     let engine = Engine::start(threads)?
         .with_options(options(arguments.keys.as_ref())?)
-        .with_cache(cache)
+        .with_cache(cache, disk)
         .with_memory(memory)
         .with_registry(registry);
     let engine = match arguments.allow.is_empty() {
@@ -142,7 +151,9 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
     listener.announce("dpp-worker");
     tracing::info!(%address, threads = engine.slots(), "listening");
     let Some(fleet) = fleet else {
-        return server::serve_to(gate, engine, listener, exporter, shutdown).await;
+        let served = server::serve_to(gate, engine.clone(), listener, exporter, shutdown).await;
+        engine.close().await;
+        return served;
     };
     let leaving = async {
         tokio::select! {
@@ -151,7 +162,9 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
         }
         heartbeat::leave(&engine, fleet.clone(), &address, &worker_id).await;
     };
-    server::serve_to(gate, engine.clone(), listener, exporter, leaving).await
+    let served = server::serve_to(gate, engine.clone(), listener, exporter, leaving).await;
+    engine.close().await;
+    served
 }
 
 /// What this worker reads tables with.
@@ -189,6 +202,13 @@ fn fleet(url: &str) -> Result<Address, String> {
         .map_err(|_| wrong())?;
     address.endpoint().map_err(|_| wrong())?;
     Ok(address)
+}
+
+fn disk(text: &str) -> Result<(PathBuf, ByteSize), String> {
+    match text.rsplit_once('=') {
+        Some((folder, size)) if !folder.is_empty() => Ok((folder.into(), size.parse()?)),
+        _ => Err("give FOLDER=BYTES, as /var/cache/dpp=100GiB".to_owned()),
+    }
 }
 
 fn memory(text: &str) -> Result<ByteSize, String> {

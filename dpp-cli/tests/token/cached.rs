@@ -14,16 +14,17 @@ use crate::{
 /// Bytes that a worker's reads found in its cache, and bytes that it fetched from storage.
 fn kept_and_read(worker: &Service) -> (f64, f64) {
     let metrics = get(worker, "/metrics");
-    let value = |name: &str| {
-        let line = metrics.lines().find(|line| line.starts_with(name));
-        line.map_or(0.0, |line| {
-            line.rsplit(' ').next().unwrap().parse().unwrap()
-        })
-    };
     (
-        value("dpp_worker_cache_hit_bytes_total"),
-        value("dpp_worker_read_bytes_total"),
+        value(&metrics, "dpp_worker_cache_hit_bytes_total"),
+        value(&metrics, "dpp_worker_read_bytes_total"),
     )
+}
+
+fn value(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find(|line| line.starts_with(name));
+    line.map_or(0.0, |line| {
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    })
 }
 
 /// Bytes that are asked for to see what two files hold.
@@ -150,4 +151,52 @@ fn what_lies_in_the_cache_is_for_those_who_may_read_it() {
     worker.terminate();
     heard += &text(&fs::read(at.join("worker.log")).unwrap());
     assert!(heard.contains("listening") && !heard.contains(SECRET));
+}
+
+#[test]
+fn a_worker_that_begins_anew_finds_what_it_kept_on_disk() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    let stored = at.join("s3");
+    fs::create_dir_all(stored.join("ads")).unwrap();
+    let table = stored.join("ads/clicks").display().to_string();
+    let made = dpp(&format!(
+        "table synth {table} --rows 60000 --files 2 --dense 3"
+    ));
+    assert!(made.status.success(), "{}", said(&made));
+    let plan = at.join("all.json");
+    fs::write(&plan, PLAN).unwrap();
+    let plan = plan.display();
+    let run = format!("run --json --batch-size 1000 --plan {plan}");
+    let expected = checksum(&dpp(&format!("{run} --table {table}")));
+    let s3 = S3::start(&stored);
+    let kept = at.join("kept");
+    let line = format!(
+        "serve worker --listen 127.0.0.1:0 --threads 1 --cache 0 --cache-disk {}=128MiB",
+        kept.display()
+    );
+    let mut fetched = Vec::new();
+    for turn in ["first", "anew"] {
+        let mut command = with_token(&line, at, "");
+        command.env("DPP_LOG", "info").envs(s3.environment());
+        let mut worker = Service::start(command);
+        let run = format!("{run} --table s3://ads/clicks --service {}", worker.address);
+        assert_eq!(checksum(&dpp(&run)), expected, "{turn}");
+        let metrics = get(&worker, "/metrics");
+        fetched.push((
+            value(&metrics, "dpp_worker_read_bytes_total"),
+            value(&metrics, "dpp_worker_cache_disk_hit_bytes_total"),
+        ));
+        worker.terminate();
+    }
+    let [(read, _), (read_anew, found)] = fetched[..] else {
+        unreachable!("there were two")
+    };
+    assert!(read > 2.0 * FOOTERS, "{fetched:?}");
+    assert!(
+        read_anew <= FOOTERS && found > 0.0,
+        "nothing but the files' ends is asked for again: {fetched:?}"
+    );
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&kept).unwrap());
+    assert_eq!(mode & 0o777, 0o700, "for its owner only");
 }

@@ -30,6 +30,10 @@ class Processes:
     def fleet(self, *options: str) -> Served:
         return self._serve("fleet", "--listen", LOOPBACK, *options)
 
+    def command(self, service: str, *options: str) -> Served:
+        """A service with these options and no others."""
+        return self._serve(service, *options)
+
     def workers(self, count: int, *options: str) -> list[Served]:
         return [self.worker(*options) for _ in range(count)]
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import socket
 import subprocess
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
-from processes import Processes
+from processes import COMMAND, Processes, Served
 from small_table import SmallTable
 
 import dpp
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
-MANIFESTS = DEPLOY / "kustomize"
+MANIFESTS, SECURE = DEPLOY / "kustomize", DEPLOY / "secure"
 KUBERNETES = "1.31"
 # Kinds that others bring, whose schemas are theirs.
 BROUGHT = {"Kustomization": "kustomize", "ScaledObject": "KEDA", "ServiceMonitor": "Prometheus", "PodMonitor": "Prometheus"}
@@ -81,6 +84,101 @@ def test_keda_scales_the_workers_by_the_fleet() -> None:
     arguments = one("Deployment", "dpp-fleet")["spec"]["template"]["spec"]["containers"][0]["args"]
     bounds = arguments[arguments.index("--workers") + 1]
     assert bounds == f"{scaled['minReplicaCount']}..{scaled['maxReplicaCount']}"
+
+
+def merged(base: Any, patch: Any) -> Any:
+    """As Kubernetes merges a patch into what it knows: mappings by key, lists of named things by name, all else replaced."""
+    if isinstance(base, dict) and isinstance(patch, dict):
+        both = base | {key: merged(base.get(key), value) for key, value in patch.items()}
+        return {key: value for key, value in both.items() if value is not None}
+    if isinstance(base, list) and isinstance(patch, list) and all(isinstance(it, dict) and "name" in it for it in base + patch):
+        known = {it["name"]: it for it in base}
+        return list((known | {it["name"]: merged(known.get(it["name"]), it) for it in patch}).values())
+    if isinstance(patch, dict):
+        return {key: value for key, value in patch.items() if value is not None}
+    return patch
+
+
+def secured(kind: str, name: str) -> dict:
+    """What `deploy/secure` makes of a manifest."""
+    patches = yaml.safe_load((SECURE / "kustomization.yaml").read_text())["patches"]
+    documents = [yaml.safe_load((SECURE / patch["path"]).read_text()) for patch in patches]
+    [patch] = [it for it in documents if it["kind"] == kind and it["metadata"]["name"] == name]
+    return merged(one(kind, name), patch)
+
+
+@pytest.mark.parametrize("name", ["dpp-worker", "dpp-fleet"])
+def test_secured_pods_fit_the_api_and_mount_what_they_name(name: str) -> None:
+    deployment = secured("Deployment", name)
+    kubernetes_validate.validate(deployment, KUBERNETES, strict=True)
+    pod = deployment["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert "--insecure" not in container["args"] and container["securityContext"]["readOnlyRootFilesystem"]
+    kustomization = yaml.safe_load((SECURE / "kustomization.yaml").read_text())
+    made = {it["name"]: {Path(file).name for file in it["files"]} for it in kustomization["secretGenerator"]}
+    secrets = {it["name"]: made[it["secret"]["secretName"]] for it in pod["volumes"]}
+    mounted = {f"{it['mountPath']}/{file}" for it in container["volumeMounts"] for file in secrets[it["name"]]}
+    named = {it["value"] for it in container["env"] if str(it.get("value", "")).startswith("/")}
+    assert named and named <= mounted
+    for probe in ("readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS" and "grpc" not in container[probe]
+
+
+def test_secured_services_are_asked_by_tls() -> None:
+    [trigger] = secured("ScaledObject", "dpp-worker")["spec"]["triggers"]
+    asks = yaml.safe_load((SECURE / "trigger.yaml").read_text())
+    assert trigger["authenticationRef"]["name"] == asks["metadata"]["name"]
+    for kind, name, key in (("ServiceMonitor", "dpp-fleet", "endpoints"), ("PodMonitor", "dpp-worker", "podMetricsEndpoints")):
+        [endpoint] = secured(kind, name)["spec"][key]
+        assert endpoint["scheme"] == "https" and endpoint["tlsConfig"]["serverName"] == "dpp"
+
+
+def test_secured_services_serve_whom_they_know(tmp_path: Path, small: SmallTable, processes: Processes, monkeypatch) -> None:
+    """The very arguments and environment of the manifests, with the Secrets that the script makes, beyond loopback."""
+    if shutil.which("openssl") is None:
+        pytest.skip("NOT TESTED: openssl is not installed")
+    path = os.pathsep.join([str(COMMAND.parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path}
+    subprocess.run([SECURE / "make-secrets.sh", tmp_path], check=True, capture_output=True, env=environment)
+    claims = ["--name", "test", "--role", "trainer", "--table", small.url, "--column", "*"]
+    signed = subprocess.run([COMMAND, "fleet", "token", "--key", tmp_path / "token-key", *claims], check=True, capture_output=True)
+
+    def serve(name: str, replaced: dict[str, str]) -> Served:
+        container = secured("Deployment", name)["spec"]["template"]["spec"]["containers"][0]
+        for it in container["env"]:
+            if "value" in it:
+                file = Path(it["value"])
+                monkeypatch.setenv(it["name"], str(tmp_path / file.name) if file.is_absolute() else it["value"])
+        arguments = [replaced.get(it, it) for it in container["args"]]
+        served = processes.command(name.removeprefix("dpp-"), *arguments)
+        for it in container["env"]:
+            monkeypatch.delenv(it["name"], raising=False)
+        return served
+
+    def local(served: Served) -> str:
+        return served.address.replace("0.0.0.0", "127.0.0.1")
+
+    fleet = serve("dpp-fleet", {"0.0.0.0:7400": "0.0.0.0:0"})
+    # the pod's address is its own; here the fleet tells which port the worker got
+    listen = f"127.0.0.1:{free_port()}"
+    replaced = {"0.0.0.0:7401": listen.replace("127.0.0.1", "0.0.0.0"), "$(POD_IP):7401": listen}
+    serve("dpp-worker", replaced | {"fleet://dpp-fleet:7400": f"fleet://{local(fleet)}", "3GiB": "256MiB", "4": "1"})
+    plan = dpp.Plan(dense=dpp.cols("I*"))
+    tls = {"ca": tmp_path / "ca.crt", "name": "dpp"}
+
+    def rows(**shown: Any) -> int:
+        service = dpp.Service(f"fleet://{local(fleet)}", **shown)
+        return sum(it.num_rows for it in dpp.DataLoader(small.url, plan, batch_size=16, service=service, output="numpy", worker_timeout_seconds=20))
+
+    assert rows(token=signed.stdout.decode().strip(), tls=tls) == dpp.Table(small.url).num_rows
+    with pytest.raises(dpp.PermissionDenied, match="token"):
+        rows(tls=tls)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 //! ```text
 //!  range asked for ─▶ within one that is kept?      ─▶ a part of it
 //!                     within one that is fetched?   ─▶ wait for that
-//!                     neither                       ─▶ fetch, keep; the least recently used leave
+//!                     neither                       ─▶ on the local disk, or fetched; kept, and the least recently used leave
 //! ```
 //!
 //! Bytes are kept as they are stored, encrypted ones encrypted, by store, credentials, file and version (its entity tag): who asks with
@@ -18,12 +18,14 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use crate::read::fetch::ReadCounters;
+use crate::store::disk::DiskCache;
 use crate::{metrics, pool};
 
 /// Bytes of many files, at most so many of them.
 pub struct StoredCache {
     max_bytes: u64,
     entries: Mutex<Entries>,
+    disk: Option<DiskCache>,
 }
 
 /// One version of a file, by whose credentials it is read.
@@ -82,6 +84,20 @@ impl StoredCache {
         StoredCache {
             max_bytes,
             entries: Mutex::default(),
+            disk: None,
+        }
+    }
+
+    /// The same, with what a local disk has room for.
+    #[must_use]
+    pub fn with_disk(self, disk: Option<DiskCache>) -> StoredCache {
+        StoredCache { disk, ..self }
+    }
+
+    /// Waits until what is to be kept is written.
+    pub async fn close(&self) {
+        if let Some(disk) = &self.disk {
+            disk.close().await;
         }
     }
 
@@ -94,16 +110,18 @@ impl StoredCache {
         fetch: impl FnOnce(Range<u64>) -> F,
     ) -> Result<Stored, E> {
         if range.end - range.start > self.max_bytes / LARGEST_PART {
-            return fetch(range).await.map(Stored::fetched);
+            return self.from_disk(file, range, fetch).await;
         }
         let (whole, content) = self.lock().place(file, &range);
         let mut was_fetched = false;
-        let filled = content.get_or_try_init(|| {
-            was_fetched = true;
-            fetch(whole.clone())
+        let mut was_filled = false;
+        let filled = content.get_or_try_init(async || {
+            let stored = self.from_disk(file, whole.clone(), fetch).await?;
+            (was_filled, was_fetched) = (true, stored.was_fetched);
+            Ok(stored.bytes)
         });
         let bytes = filled.await?.clone();
-        if was_fetched {
+        if was_filled {
             self.lock().filled(file, &whole, self.max_bytes);
         } else {
             metrics::kept(range.end - range.start);
@@ -116,6 +134,26 @@ impl StoredCache {
             },
             was_fetched,
         })
+    }
+
+    /// A range that the disk has, or what `fetch` gives for it, which the disk then has.
+    async fn from_disk<E, F: Future<Output = Result<Bytes, E>>>(
+        &self,
+        file: &FileVersion,
+        range: Range<u64>,
+        fetch: impl FnOnce(Range<u64>) -> F,
+    ) -> Result<Stored, E> {
+        let Some(disk) = &self.disk else {
+            return fetch(range).await.map(Stored::fetched);
+        };
+        if let Some(bytes) = disk.get(file, &range).await {
+            metrics::on_disk(bytes.len() as u64);
+            let was_fetched = false;
+            return Ok(Stored { bytes, was_fetched });
+        }
+        let bytes = fetch(range.clone()).await?;
+        disk.put(file, &range, &bytes);
+        Ok(Stored::fetched(bytes))
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {

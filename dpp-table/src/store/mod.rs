@@ -4,6 +4,7 @@
 //! versions never mix. Errors name the file by URL.
 
 mod client;
+pub(crate) mod disk;
 pub(crate) mod kept;
 mod links;
 pub(crate) mod object;

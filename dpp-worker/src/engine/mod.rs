@@ -22,8 +22,8 @@ pub use describe::Description;
 use dpp_batch::Frame;
 use dpp_ops::{Plan, Registry};
 use dpp_proto::{hash::message_hash, v1};
+use dpp_table::{DiskCache, StoredCache, Table};
 pub use dpp_table::{KeyProvider, TableOptions};
-use dpp_table::{StoredCache, Table};
 use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument as _;
 
@@ -117,9 +117,16 @@ impl Engine {
     /// Tables of this engine meet each other's stored bytes, so many of them at most, which are beside those of reads. A file that is
     /// on this machine is left to the system.
     #[must_use]
-    pub fn with_cache(mut self, size: ByteSize) -> Engine {
-        self.options.cache = Some(Arc::new(StoredCache::new(size.0)));
+    pub fn with_cache(mut self, size: ByteSize, disk: Option<DiskCache>) -> Engine {
+        self.options.cache = Some(Arc::new(StoredCache::new(size.0).with_disk(disk)));
         self
+    }
+
+    /// Waits until what is kept on disk is written.
+    pub async fn close(&self) {
+        if let Some(cache) = &self.options.cache {
+            cache.close().await;
+        }
     }
 
     /// The engine, reading tables and artefacts only at and below these places, whoever asks, and from no store but those that its own
