@@ -21,7 +21,6 @@ impl Service {
     /// Files that are not given are the environment's (`DPP_TLS_…`, `DPP_TOKEN_FILE`), read when a loader opens.
     #[new]
     #[pyo3(signature = (url, token, token_file, tls_ca, tls_cert, tls_key, tls_name))]
-    #[expect(clippy::too_many_arguments, reason = "Python's, which names them")]
     fn new(
         url: String,
         token: Option<&str>,

@@ -110,13 +110,13 @@ impl StoredCache {
         fetch: impl FnOnce(Range<u64>) -> F,
     ) -> Result<Stored, E> {
         if range.end - range.start > self.max_bytes / LARGEST_PART {
-            return self.from_disk(file, range, fetch).await;
+            return self.read_through(file, range, fetch).await;
         }
         let (whole, content) = self.lock().place(file, &range);
         let mut was_fetched = false;
         let mut was_filled = false;
         let filled = content.get_or_try_init(async || {
-            let stored = self.from_disk(file, whole.clone(), fetch).await?;
+            let stored = self.read_through(file, whole.clone(), fetch).await?;
             (was_filled, was_fetched) = (true, stored.was_fetched);
             Ok(stored.bytes)
         });
@@ -137,7 +137,7 @@ impl StoredCache {
     }
 
     /// A range that the disk has, or what `fetch` gives for it, which the disk then has.
-    async fn from_disk<E, F: Future<Output = Result<Bytes, E>>>(
+    async fn read_through<E, F: Future<Output = Result<Bytes, E>>>(
         &self,
         file: &FileVersion,
         range: Range<u64>,
