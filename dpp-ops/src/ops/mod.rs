@@ -12,6 +12,7 @@ pub mod sets;
 pub mod text;
 
 pub(crate) mod hash;
+pub(crate) mod sieve;
 
 #[cfg(test)]
 mod reference;

@@ -30,6 +30,7 @@ impl OfTwo for GetCosineSimilarity {
     const NAME: &str = ENTRY.name;
     const FIRST: &[Kind] = &[Kind::IdScoreList];
     const SECOND: &[Kind] = &[Kind::IdScoreList];
+    const LOOKS_AT_ALL: bool = true;
 
     fn of(a: &Side<'_>, b: &Side<'_>) -> f32 {
         let dot: f64 = matched(a, b).map(|(a, b)| a.sum * b.sum).sum();

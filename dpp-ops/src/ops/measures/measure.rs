@@ -19,6 +19,8 @@ pub(super) trait OfTwo: Debug + Send + Sync {
     const FIRST: &'static [Kind] = Kind::LISTS;
     /// What the second input may be.
     const SECOND: &'static [Kind] = Kind::LISTS;
+    /// Whether it looks also at ids that only one side has.
+    const LOOKS_AT_ALL: bool = false;
 
     /// The number of a row. Any NaN becomes the canonical one.
     fn of(a: &Side<'_>, b: &Side<'_>) -> f32;
@@ -52,7 +54,7 @@ impl<M: OfTwo> Op for Two<M> {
     }
 
     fn evaluate(&self, inputs: &[&Column]) -> Result<Column, Error> {
-        each_row(M::NAME, inputs, M::of)
+        each_row(M::NAME, inputs, M::LOOKS_AT_ALL, M::of)
     }
 }
 

@@ -5,7 +5,13 @@
 
 use std::ops::Range;
 
-use crate::{Error, id_list::IdList, id_set::IdSet, list_writer::ListWriter};
+use crate::{
+    Error,
+    id_list::IdList,
+    id_set::IdSet,
+    list_writer::ListWriter,
+    ops::sieve::{FEW, Sieve},
+};
 
 /// The ids of `a` that are in `b`, in a's order, once each; with a's scores, if `scored` and it has them.
 pub(super) fn common(a: &IdList, b: &IdList, scored: bool) -> Result<IdList, Error> {
@@ -25,7 +31,7 @@ pub(super) fn common(a: &IdList, b: &IdList, scored: bool) -> Result<IdList, Err
 
 fn sift(a: &IdList, extent: Range<usize>, others: &[i64], kept: &mut ListWriter) {
     let begun = kept.ids.len();
-    let sieve = Sieve::of(others);
+    let sieve = Sieve::of(others.iter().copied());
     for place in extent {
         let id = a.ids()[place];
         if sieve.may_hold(id) && others.contains(&id) && !kept.ids[begun..].contains(&id) {
@@ -51,37 +57,6 @@ fn look_up(
         }
     }
 }
-
-/// A bit set for each of some ids, by ten bits of a hash.
-struct Sieve([u64; 16]);
-
-impl Sieve {
-    fn of(ids: &[i64]) -> Sieve {
-        let mut words = [0; 16];
-        for &id in ids {
-            let (word, bit) = Sieve::place(id);
-            words[word] |= bit;
-        }
-        Sieve(words)
-    }
-
-    /// False of an id that is not among them, mostly.
-    fn may_hold(&self, id: i64) -> bool {
-        let (word, bit) = Sieve::place(id);
-        self.0[word] & bit != 0
-    }
-
-    fn place(id: i64) -> (usize, u64) {
-        let hash = id.cast_unsigned().wrapping_mul(MULTIPLIER);
-        ((hash >> 60) as usize, 1 << (hash >> 54 & 63))
-    }
-}
-
-/// 2^64 by the golden ratio (Knuth, "The Art of Computer Programming" 3, section 6.4).
-const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// Up to so many ids the sieve keeps out most others, and looking for one is short.
-const FEW: usize = 64;
 
 #[cfg(test)]
 mod tests {
