@@ -52,3 +52,31 @@ def test_every_piece_reads_its_own_pages(written, shuffle):
     assert sorted(np.concatenate(seen)) == list(range(ROWS))
     # once to find the pages, once to read them; each of a dozen pieces with its dictionaries, and pages that it shares
     assert loader.stats()["read_bytes"] < 4 * path.stat().st_size
+
+
+def test_levels_of_the_formats_first_years_are_read_by_every_piece(tmp_path):
+    """Pages of 48 values take six bytes for their levels in either encoding, so one can stand in the other's place."""
+    rows = 48 * 6_000
+    x = np.random.default_rng(0).random(rows, dtype=np.float32)
+    path = tmp_path / "part.parquet"
+    pq.write_table(
+        pa.table({"x": x}),
+        path,
+        row_group_size=rows,
+        data_page_size=1,
+        write_batch_size=48,
+        use_dictionary=False,
+        compression="none",
+        write_statistics=False,
+    )
+    stored = path.read_bytes()
+    of_today = bytes.fromhex("2c 1560 1500 1506 1506 1c00 00 00 02000000 6001")
+    of_old = bytes.fromhex("2c 1560 1500 1508 1506 1c00 00 00 ffffffff ffff")
+    assert stored.count(of_today) == 6_000
+    path.write_bytes(stored.replace(of_today, of_old))
+    plan = dpp.Plan(dense=[dpp.col("x")], extras=[dpp.row_id()])
+    seen = 0
+    for batch in dpp.DataLoader(dpp.Table(tmp_path), plan, batch_size=10_000, drop_last=False):
+        np.testing.assert_array_equal(batch.dense[:, 0], x[batch.extras["row_id"].numpy()])
+        seen += len(batch.extras["row_id"])
+    assert seen == rows

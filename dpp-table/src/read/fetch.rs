@@ -124,7 +124,16 @@ async fn read_version(
 ) -> Result<(ReadPlan, SparseFile), Error> {
     let name = files.store.name(&request.file.path);
     let projection = project(&name, footer, &files.names, &request.features)?;
-    read_projected(files, footer, projection, request, io).await
+    read_projected(files, footer, projection, request, Pages::Found, io).await
+}
+
+/// Where pages are known from, if only some are read.
+#[derive(PartialEq, Eq)]
+enum Pages {
+    /// From the file's index alone: what the Parquet crate reads lists by, and what takes no threads.
+    Indexed,
+    /// Else found by walking them.
+    Found,
 }
 
 async fn read_projected(
@@ -132,6 +141,7 @@ async fn read_projected(
     footer: &Arc<Footer>,
     projection: Projection,
     request: &PieceRequest,
+    pages: Pages,
     io: &mut ReadCounters,
 ) -> Result<(ReadPlan, SparseFile), Error> {
     let store = &files.store;
@@ -142,7 +152,7 @@ async fn read_projected(
     let mut plan = plan(&name, footer, projection, request)?;
     let most_held_bytes = request.most_held_bytes;
     let mut index = page_index(store, path, footer, &plan, io).await?;
-    if index.is_none() && plan.wants_pages() && !plan.encrypted {
+    if index.is_none() && pages == Pages::Found && plan.wants_pages() && !plan.encrypted {
         match find_pages(files, path, footer, &plan, most_held_bytes, io).await? {
             Located::Index(located) => index = Some(located),
             Located::Read(bytes) => return Ok((plan, bytes)),
@@ -253,7 +263,7 @@ pub(crate) async fn fetch_stored(
         places: Vec::new(),
         schema: footer.narrow(&name, &roots, true)?,
     };
-    let read = read_projected(files, footer, all, &request, &mut io).await;
+    let read = read_projected(files, footer, all, &request, Pages::Indexed, &mut io).await;
     metrics::record(io);
     let (plan, bytes) = read?;
     Ok(FetchedPiece {

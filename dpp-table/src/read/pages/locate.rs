@@ -10,7 +10,7 @@ use crate::read::pages::walk::{DataPage, PageWalk};
 impl PageWalk {
     /// All data pages of a chunk with so many rows; `None` where that can't be told, where no row begins in some page, and where
     /// one begins within a row if that is not wanted. Of lists in pages of version 1 the levels have to be unpacked for it; of
-    /// others headers suffice.
+    /// others headers suffice. `None`, too, where levels are as in the format's first years: whoever reads listed pages can't.
     pub(crate) fn locate(
         mut self,
         rows: u64,
@@ -19,6 +19,9 @@ impl PageWalk {
         let (mut pages, mut row) = (Vec::new(), 0_u64);
         while let Some((position, header)) = self.peek()? {
             let bytes = i32::try_from(header.bytes + header.compressed_bytes);
+            if self.is_of_old()? {
+                return Ok(None);
+            }
             let page_rows = match self.next_rows()? {
                 Some(rows) => {
                     self.skip()?;

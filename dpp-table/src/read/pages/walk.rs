@@ -150,7 +150,7 @@ impl PageWalk {
         Ok(())
     }
 
-    /// Whether the first page has levels as they were written in the format's first years.
+    /// Whether the next page has levels as they were written in the format's first years.
     pub(crate) fn is_of_old(&mut self) -> Result<bool, PageFault> {
         let levels = self.levels;
         Ok(match self.peek()? {
