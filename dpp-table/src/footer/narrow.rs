@@ -168,11 +168,11 @@ fn cut_down(name: &str, footer: &Footer, roots: &[usize]) -> Result<SchemaDescPt
 }
 
 /// Things made of a footer lately, the last few: a table's pieces are read one soon after the other, by few projections.
-pub(crate) struct Recent<K, T> {
+pub(crate) struct Recent<K, T, const KEPT: usize = 4> {
     entries: Mutex<Vec<(K, Arc<T>)>>,
 }
 
-impl<K: PartialEq, T> Recent<K, T> {
+impl<K: PartialEq, T, const KEPT: usize> Recent<K, T, KEPT> {
     /// The entry for `key`, made now if it is not there.
     pub(crate) fn get_or_try<E>(
         &self,
@@ -195,14 +195,14 @@ impl<K: PartialEq, T> Recent<K, T> {
 
     pub(crate) fn insert(&self, key: K, entry: Arc<T>) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() == RECENT {
+        if entries.len() == KEPT {
             entries.remove(0);
         }
         entries.push((key, entry));
     }
 }
 
-impl<K, T> Default for Recent<K, T> {
+impl<K, T, const KEPT: usize> Default for Recent<K, T, KEPT> {
     fn default() -> Self {
         Recent {
             entries: Mutex::default(),
@@ -236,6 +236,3 @@ impl Footer {
         Ok(ArrowReaderMetadata::clone(&metadata))
     }
 }
-
-/// Entries kept per footer.
-const RECENT: usize = 16;

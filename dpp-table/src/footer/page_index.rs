@@ -221,5 +221,6 @@ fn leaves<'a>(
 
 /// Row groups of one file that are walked side by side.
 const WALKING: usize = 8;
-/// Row groups of one file that are walked at all: of one that has more, pieces at random would walk them again and again.
-const MOST_WALKED: usize = 256;
+/// Row groups of one file that are walked at all, and whose pages are kept: of one that has more, pieces at random would walk them
+/// again and again.
+pub(super) const MOST_WALKED: usize = 64;
