@@ -110,7 +110,7 @@ async fn a_fleet_away_for_a_while_is_not_missed() {
         table.path().display()
     ));
     assert!(made.status.success(), "{}", text(&made.stderr));
-    let fleet = "serve fleet --heartbeat-seconds 0.2 --scale-down-seconds 1 --listen";
+    let fleet = "serve fleet --heartbeat-seconds 0.2 --scale-down-seconds 60 --listen";
     let first = Service::start(command(&format!("{fleet} 127.0.0.1:0")));
     let address = first.address.clone();
     let worker = format!("serve worker --listen 127.0.0.1:0 --threads 1 --fleet fleet://{address}");
