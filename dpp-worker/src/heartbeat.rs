@@ -15,6 +15,7 @@ use crate::Engine;
 pub(crate) async fn beat(engine: Arc<Engine>, fleet: Channel, address: Address, worker_id: String) {
     let mut client = FleetClient::new(fleet);
     let mut reached = true;
+    let mut period = RETRY;
     loop {
         let wait = match send(&mut client, request(&engine, &address, &worker_id, false)).await {
             Ok(answer) => {
@@ -25,13 +26,15 @@ pub(crate) async fn beat(engine: Arc<Engine>, fleet: Channel, address: Address, 
                     tracing::info!("the fleet asks this worker to leave");
                     return;
                 }
-                Duration::from_millis(answer.next_after_ms.clamp(50, 60_000).into())
+                period = Duration::from_millis(answer.next_after_ms.clamp(50, 60_000).into());
+                period
             }
             Err(status) => {
                 if std::mem::replace(&mut reached, false) {
                     tracing::warn!(%status, "the fleet does not answer; serving goes on");
                 }
-                RETRY
+                // one that comes back counts workers once a period has passed
+                period.min(RETRY)
             }
         };
         tokio::time::sleep(wait).await;
