@@ -14,7 +14,7 @@ use tonic::Status;
 use super::{
     Credits,
     route::block,
-    workers::{Chosen, Workers},
+    workers::{Chosen, Suspicion, Workers},
 };
 
 /// What one worker sends of a read.
@@ -90,37 +90,19 @@ pub(super) async fn race(
     repeats: &mut Repeats,
 ) -> Result<Option<Message>, Status> {
     let (asked, is_first) = (Instant::now(), !answer.has_begun);
-    let (address, mut suspicion) = (answer.chosen.address.clone(), answer.chosen.suspicion());
+    let (address, suspicion) = (answer.chosen.address.clone(), answer.chosen.suspicion());
     let (message, second) = {
         let first = answer.advance(wanted);
-        tokio::pin!(first);
-        let is_suspect = tokio::select! {
+        let due = due(workers, credits, suspicion, is_first);
+        tokio::select! {
             biased;
-            message = &mut first => {
+            message = first => {
                 if wanted == Wanted::Message {
                     workers.pace().note(is_first, asked.elapsed());
                 }
                 return message;
             }
-            () = suspicion.raised() => true,
-            () = waited_too_long(workers, credits, is_first) => false,
-        };
-        let (request, base) = rest();
-        let other = workers.choose_beside(&address, &block(&request));
-        let Some(other) = other.filter(|_| is_suspect || workers.pace().spend()) else {
-            return first.await;
-        };
-        let mut second = Answer::of(other, request, base);
-        repeats.hedges += 1;
-        tokio::select! {
-            message = &mut first => return message,
-            message = second.advance(wanted) => match message {
-                Ok(message) => (message, second),
-                Err(_) => {
-                    second.chosen.failed();
-                    return first.await;
-                }
-            },
+            won = async { beside(workers, &address, due.await, rest(), wanted, repeats).await } => won,
         }
     };
     repeats.hedges_won += 1;
@@ -131,6 +113,53 @@ pub(super) async fn race(
     );
     slow.chosen.is_too_slow();
     Ok(message)
+}
+
+/// Why a second worker is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// The first is slow with other reads too.
+    Suspect,
+    /// The batch being made has waited for this read for longer than reads take.
+    TooLong,
+}
+
+async fn due(
+    workers: &Workers,
+    credits: &Credits,
+    mut suspicion: Suspicion,
+    is_first: bool,
+) -> Due {
+    tokio::select! {
+        () = suspicion.raised() => Due::Suspect,
+        () = waited_too_long(workers, credits, is_first) => Due::TooLong,
+    }
+}
+
+/// What another worker than the one at `address` sends of `rest`, as soon as there is one that may be asked and answers.
+async fn beside(
+    workers: &Workers,
+    address: &str,
+    due: Due,
+    (request, base): (v1::ReadRequest, u64),
+    wanted: Wanted,
+    repeats: &mut Repeats,
+) -> (Option<Message>, Answer) {
+    let block = block(&request);
+    loop {
+        let other = workers.choose_beside(address, &block);
+        let Some(other) = other.filter(|_| due == Due::Suspect || workers.pace().spend()) else {
+            workers.changed().await;
+            workers.pace().earn();
+            continue;
+        };
+        repeats.hedges += 1;
+        let mut second = Answer::of(other, request.clone(), base);
+        match second.advance(wanted).await {
+            Ok(message) => return (message, second),
+            Err(_) => second.chosen.failed(),
+        }
+    }
 }
 
 /// Completes when the batch being made has waited for this read for longer than reads take.

@@ -2,7 +2,7 @@
 //!
 //! Waits for a read's first message and for later ones are noted apart. One is too long when it lasts four times as
 //! long as nine in ten of the last ones did. Asking a second worker does work twice, so hedges are at most a tenth of
-//! the reads, and a few to begin with.
+//! the reads, and a few to begin with; a read that waits too long with no hedge left earns one within about a second.
 //!
 //! Source: Dean, Barroso, "The tail at scale", 2013 (hedged requests).
 
@@ -41,7 +41,7 @@ impl Pace {
         self.waits(is_first).too_long()
     }
 
-    /// A read begins: a part of a hedge is earned.
+    /// A read begins, or has waited a while longer than it should: a part of a hedge is earned.
     pub(crate) fn earn(&mut self) {
         self.hedges = (self.hedges + HEDGES_A_READ).min(MOST_HEDGES);
     }

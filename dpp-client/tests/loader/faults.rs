@@ -1,8 +1,8 @@
 //! Workers die, come back, fall silent and lose connections; the batches stay the same bytes.
 
-use std::{sync::Arc, time::Duration};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
-use dpp_client::{BatchRows, Loader, Place, Settings, Shuffle, SplitShuffle};
+use dpp_client::{BatchRows, Loader, Place, Settings, Shuffle, SplitShuffle, Stats};
 use dpp_proto::shuffle::mix;
 use tokio::time::timeout;
 
@@ -135,9 +135,8 @@ async fn workers_that_return_are_used() {
     assert_eq!(rows, 700);
 }
 
-/// A worker freezes and stays so: whatever it was asked arrives from elsewhere, long before its silence is a failure.
-#[tokio::test]
-async fn a_frozen_worker_holds_up_nobody_for_long() {
+/// A table, two workers after a calm epoch, the one that was asked more first, a loader on them and one on-box.
+async fn two_workers() -> (TestTable, [Victim; 2], Loader, Loader) {
     let table = TestTable::write_in_groups(&[2_100, 1_500, 2_460], 1_500);
     let settings = Settings {
         silence_timeout_seconds: 60.0,
@@ -147,7 +146,7 @@ async fn a_frozen_worker_holds_up_nobody_for_long() {
     let mut calm = Loader::open(ON_BOX, table.source(), plan.clone(), settings.clone())
         .await
         .unwrap();
-    let victims = [Victim::start().await, Victim::start().await];
+    let mut victims = [Victim::start().await, Victim::start().await];
     let service = victims
         .iter()
         .map(|victim| victim.proxy.address())
@@ -160,26 +159,60 @@ async fn a_frozen_worker_holds_up_nobody_for_long() {
         drain(&mut loader.start_epoch()).await,
         drain(&mut calm.start_epoch()).await
     );
-    // Which blocks are whose depends on ports; the busiest owns some, and is asked for them in the next epoch too.
-    let busiest = victims
-        .iter()
-        .max_by_key(|victim| victim.proxy.answered_bytes());
-    busiest.unwrap().proxy.silence(true);
+    // Which blocks are whose depends on ports.
+    victims.sort_by_key(|victim| Reverse(victim.proxy.answered_bytes()));
+    (table, victims, loader, calm)
+}
+
+/// A worker freezes and stays so: whatever it was asked arrives from elsewhere, long before its silence is a failure.
+#[tokio::test]
+async fn a_frozen_worker_holds_up_nobody_for_long() {
+    let (_table, [busiest, _other], loader, calm) = two_workers().await;
+    busiest.proxy.silence(true);
+    let stats = pass_quickly(loader, calm, |_| ()).await;
+    assert!(stats.hedges_won > 0, "{stats:?}");
+}
+
+/// The worker that took over freezes too, while the first is still being asked whether it is well.
+#[tokio::test]
+async fn a_worker_that_is_well_again_is_asked_for_what_others_owe() {
+    let (_table, [first, second], loader, calm) = two_workers().await;
+    first.proxy.silence(true);
+    let mut has_swapped = false;
+    pass_quickly(loader, calm, |stats| {
+        if !has_swapped && stats.hedges_won > 0 {
+            has_swapped = true;
+            second.proxy.silence(true);
+            let proxy = first.proxy.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(1)).await; // the fault's length
+                proxy.silence(false);
+            });
+        }
+    })
+    .await;
+    assert!(has_swapped, "the first worker was asked nothing");
+}
+
+/// An epoch of the batches that `calm` makes too, none of which takes long; `between` them something happens.
+async fn pass_quickly(
+    mut loader: Loader,
+    mut calm: Loader,
+    mut between: impl FnMut(&Stats),
+) -> Stats {
     let expected = drain(&mut calm.start_epoch()).await;
     let mut batches = loader.start_epoch();
-    let mut longest = Duration::ZERO;
     for (step, (rows, fingerprint)) in expected.iter().enumerate() {
-        let asked = std::time::Instant::now();
-        let batch = timeout(Duration::from_secs(60), batches.next()).await;
-        let batch = batch.expect("another worker is well").unwrap().unwrap();
-        longest = longest.max(asked.elapsed());
+        let batch = timeout(Duration::from_secs(10), batches.next()).await;
+        let batch = batch.unwrap_or_else(|_| panic!("step {step} waits: {:?}", loader.stats()));
+        let batch = batch.unwrap().unwrap();
         assert_eq!(
             (&batch.row_ids().unwrap(), batch.tensors.fingerprint()),
             (rows, *fingerprint),
             "step {step}"
         );
+        between(&loader.stats());
     }
-    let stats = loader.stats();
-    assert!(longest < Duration::from_secs(10), "{longest:?}, {stats:?}");
-    assert!(stats.hedges_won > 0, "{stats:?}");
+    assert!(batches.next().await.is_none());
+    loader.stats()
 }
