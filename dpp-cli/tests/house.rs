@@ -179,3 +179,26 @@ fn the_light_client_links_no_parquet_and_no_transforms() {
         );
     }
 }
+
+#[test]
+fn nothing_that_the_package_links_runs_before_it_is_asked_to() {
+    let tree = cargo(&[
+        "tree",
+        "-p",
+        "dpp-python",
+        "-e",
+        "normal",
+        "--prefix",
+        "none",
+        "-f",
+        "{p}",
+    ]);
+    let links = |name: &str| tree.lines().any(|line| line.starts_with(name));
+    assert!(links("dpp-worker ") && links("tokio "), "{tree}");
+    for before_main in ["ctor ", "small_ctor ", "fastant "] {
+        assert!(
+            !links(before_main),
+            "{before_main}makes every import and every command wait"
+        );
+    }
+}

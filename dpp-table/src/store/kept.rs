@@ -242,12 +242,12 @@ impl fmt::Debug for StoredCache {
 const LARGEST_PART: u64 = 4;
 
 #[cfg(test)]
-mod tests {
+pub(in crate::store) mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
 
-    fn file(store: &str, etag: &str) -> FileVersion {
+    pub(in crate::store) fn file(store: &str, etag: &str) -> FileVersion {
         FileVersion {
             store: store.into(),
             path: "part-0.parquet".to_owned(),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     /// Byte i of every file is i.
-    fn content(range: Range<u64>) -> Bytes {
+    pub(in crate::store) fn content(range: Range<u64>) -> Bytes {
         range.map(|byte| byte as u8).collect()
     }
 
