@@ -31,7 +31,7 @@ use crate::error::Error;
 use crate::features::map_keys::MapKeys;
 use crate::footer::narrow::{NarrowSchema, Recent};
 use crate::footer::outline::Outline;
-use crate::footer::page_index::{Locating, MOST_WALKED, PageIndex};
+use crate::footer::page_index::{Key, Locating, MOST_KEPT, PageIndex};
 use crate::footer::roots::Roots;
 use crate::footer::statistics::GroupBounds;
 use crate::snapshot::discover::ListedFile;
@@ -48,7 +48,8 @@ pub(crate) struct Footer {
     /// xxh3-64 of the stored metadata, its length and the magic: everything from the metadata to the file's end.
     pub(crate) checksum: u64,
     pub(crate) etag: Option<String>,
-    pub(crate) page_indexes: Recent<(Vec<usize>, usize), PageIndex, MOST_WALKED>,
+    /// Of those that the file has.
+    pub(crate) page_indexes: Recent<Key, PageIndex, MOST_KEPT>,
     pub(crate) locating: Locating,
     /// By root columns and the kinds that they are wanted as: what each row group says of their values.
     bounds: Recent<Vec<(Option<usize>, i32)>, GroupBounds>,

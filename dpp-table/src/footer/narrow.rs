@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::{Field, Schema};
 use parquet::arrow::ARROW_SCHEMA_META_KEY;
@@ -97,7 +97,7 @@ impl NarrowSchema {
         if let Some(outline) = footer.outline() {
             let groups = row_group..row_group + 1;
             let cut = decode(name, outline, &self.roots, &self.leaves, groups, &options())?;
-            return self.arrow(name, footer, cut.row_groups().to_vec());
+            return self.arrow(name, footer, cut.into_builder().take_row_groups());
         }
         let whole = footer.metadata(name)?;
         let whole = whole.row_group(row_group);
@@ -188,17 +188,26 @@ impl<K: PartialEq, T, const KEPT: usize> Recent<K, T, KEPT> {
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<Arc<T>> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.lock();
         let found = entries.iter().find(|(known, _)| known == key);
         found.map(|(_, entry)| Arc::clone(entry))
     }
 
+    /// Whether the next one drives out another.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lock().len() == KEPT
+    }
+
     pub(crate) fn insert(&self, key: K, entry: Arc<T>) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.lock();
         if entries.len() == KEPT {
             entries.remove(0);
         }
         entries.push((key, entry));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(K, Arc<T>)>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -18,6 +17,7 @@ use parquet::file::page_index::offset_index::{OffsetIndexMetaData, PageLocation}
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
 
 use crate::error::Error;
+use crate::footer::narrow::Recent;
 use crate::footer::{Footer, arrow_metadata};
 use crate::read::plan::{ReadPlan, chunk_range};
 use crate::read::sparse::SparseFile;
@@ -30,27 +30,34 @@ pub(crate) struct PageIndex {
     pub(crate) within_rows: bool,
 }
 
+/// Some columns of a row group.
+pub(crate) type Key = (Vec<usize>, usize);
+
 /// Row groups whose pages are located by walking, as the file does not say where they are.
 #[derive(Default)]
 pub(crate) struct Locating {
     /// By row group: whoever walks one holds this.
     walking: [AsyncMutex<()>; WALKING],
-    walked: AtomicUsize,
-    failed: AtomicBool,
+    walked: Recent<Key, Option<PageIndex>, MOST_KEPT>,
 }
 
 impl Locating {
-    /// Waits for whoever else walks the row group; `None` where walking is given up: it failed, or more was walked than is kept.
-    pub(crate) async fn begin(&self, row_group: usize) -> Option<AsyncMutexGuard<'_, ()>> {
-        let walking = self.walking[row_group % WALKING].lock().await;
-        let goes_on = !self.failed.load(Relaxed) && self.walked.load(Relaxed) < MOST_WALKED;
-        goes_on.then_some(walking)
+    /// Waits for whoever else walks the row group.
+    pub(crate) async fn turn(&self, row_group: usize) -> AsyncMutexGuard<'_, ()> {
+        self.walking[row_group % WALKING].lock().await
     }
 
-    /// Counts a walk, by whether it found the pages.
-    pub(crate) fn end(&self, found: bool) {
-        self.walked.fetch_add(1, Relaxed);
-        self.failed.fetch_or(!found, Relaxed);
+    /// What came of walking, if these were walked, or if as much was walked as is kept: no pages, then.
+    pub(crate) fn known(&self, key: &Key) -> Option<Arc<Option<PageIndex>>> {
+        let known = self.walked.get(key);
+        known.or_else(|| self.walked.is_full().then(Arc::default))
+    }
+
+    /// What came of walking these: no pages where some can't be located.
+    pub(crate) fn keep(&self, key: &Key, found: Option<PageIndex>) -> Arc<Option<PageIndex>> {
+        let found = Arc::new(found);
+        self.walked.insert(key.clone(), Arc::clone(&found));
+        found
     }
 }
 
@@ -221,6 +228,6 @@ fn leaves<'a>(
 
 /// Row groups of one file that are walked side by side.
 const WALKING: usize = 8;
-/// Row groups of one file that are walked at all, and whose pages are kept: of one that has more, pieces at random would walk them
-/// again and again.
-pub(super) const MOST_WALKED: usize = 64;
+/// Page indexes of one file that are kept. No more are walked for: of a file that has more, pieces at random would walk it again
+/// and again.
+pub(super) const MOST_KEPT: usize = 64;

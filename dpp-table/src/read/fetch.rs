@@ -151,16 +151,16 @@ async fn read_projected(
     let footer = &unlock::open_columns(files, path, Arc::clone(footer), leaves).await?;
     let mut plan = plan(&name, footer, projection, request)?;
     let most_held_bytes = request.most_held_bytes;
-    let mut index = page_index(store, path, footer, &plan, io).await?;
-    if index.is_none() && pages == Pages::Found && plan.wants_pages() && !plan.encrypted {
+    let stored = page_index(store, path, footer, &plan, io).await?;
+    let mut found = Arc::default();
+    if stored.is_none() && pages == Pages::Found && plan.wants_pages() && !plan.encrypted {
         match find_pages(files, path, footer, &plan, most_held_bytes, io).await? {
-            Located::Index(located) => index = Some(located),
+            Located::Pages(index) => found = index,
             Located::Read(bytes) => return Ok((plan, bytes)),
-            Located::Nothing => {}
         }
     }
-    if let Some(index) = index {
-        plan = plan.by_page(&name, footer, &index)?;
+    if let Some(index) = stored.as_deref().or(Option::as_ref(&found)) {
+        plan = plan.by_page(&name, footer, index)?;
     }
     let bytes = read_planned(files, path, footer, &plan, most_held_bytes, io).await?;
     Ok((plan, bytes))
@@ -168,10 +168,9 @@ async fn read_projected(
 
 /// What came of looking for pages where the file has no index of them.
 enum Located {
-    Index(Arc<PageIndex>),
+    Pages(Arc<Option<PageIndex>>),
     /// All of the row group was read for it: the piece needs no more.
     Read(SparseFile),
-    Nothing,
 }
 
 async fn find_pages(
@@ -182,36 +181,21 @@ async fn find_pages(
     most_held_bytes: u64,
     io: &mut ReadCounters,
 ) -> Result<Located, Error> {
-    let turn = footer.locating.begin(plan.key.1).await;
-    if let Some(known) = footer.page_indexes.get(&plan.key) {
-        return Ok(Located::Index(known));
-    }
-    if turn.is_none() {
-        return Ok(Located::Nothing);
+    let _turn = footer.locating.turn(plan.key.1).await;
+    if let Some(known) = footer.locating.known(&plan.key) {
+        return Ok(Located::Pages(known));
     }
     let store = &files.store;
-    let fits = plan.wanted_bytes() <= most_held_bytes;
-    let (found, read) = if fits {
+    if plan.wanted_bytes() <= most_held_bytes {
         let bytes = read_planned(files, path, footer, plan, most_held_bytes, io).await?;
         let found = locate::in_memory(&store.name(path), plan, &bytes).await?;
-        (found, Some(bytes))
-    } else {
-        let etag = footer.etag.as_deref();
-        let size = footer.file_size_bytes;
-        let found = locate::in_storage(store, path, etag, plan, size, io).await?;
-        (found, None)
-    };
-    footer.locating.end(found.is_some());
-    let index = found.map(Arc::new);
-    if let Some(index) = &index {
-        let key = plan.key.clone();
-        footer.page_indexes.insert(key, Arc::clone(index));
+        footer.locating.keep(&plan.key, found);
+        return Ok(Located::Read(bytes));
     }
-    Ok(match (read, index) {
-        (Some(bytes), _) => Located::Read(bytes),
-        (None, Some(index)) => Located::Index(index),
-        (None, None) => Located::Nothing,
-    })
+    let etag = footer.etag.as_deref();
+    let size = footer.file_size_bytes;
+    let found = locate::in_storage(store, path, etag, plan, size, io).await?;
+    Ok(Located::Pages(footer.locating.keep(&plan.key, found)))
 }
 
 async fn read_planned(

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::features::projection::{Place, Projection};
 use crate::footer::Footer;
 use crate::footer::narrow::NarrowSchema;
-use crate::footer::page_index::{PageIndex, stored_range};
+use crate::footer::page_index::{Key, PageIndex, stored_range};
 use crate::read::fetch::PieceRequest;
 
 /// A piece, as its file stores it.
@@ -20,7 +20,7 @@ pub(crate) struct ReadPlan {
     /// Index in `arrow`.
     pub(crate) row_group: usize,
     /// Roots and row group in the file: names what of the footer is read.
-    pub(crate) key: (Vec<usize>, usize),
+    pub(crate) key: Key,
     /// Within the row group; `None` is all of it.
     pub(crate) selection: Option<RowSelection>,
     /// Rows that decoding will give.

@@ -41,13 +41,9 @@ pub(crate) async fn size(
     let (index, group_rows) = row_group(&name, footer, &request.rows)?;
     let projected = projected_group(&name, footer, &projection.schema, index)?;
     let group = projected.metadata();
-    let located = || {
-        footer
-            .page_indexes
-            .get(&(projection.schema.roots().to_vec(), index))
-    };
-    let by_page =
-        stored_range(footer, group, &projected.projection).is_some() || located().is_some();
+    let key = (projection.schema.roots().to_vec(), index);
+    let is_located = || footer.locating.known(&key).is_some_and(|it| it.is_some());
+    let by_page = stored_range(footer, group, &projected.projection).is_some() || is_located();
     let share = match by_page {
         true => rows(&request.rows) as f64 / rows(&group_rows).max(1) as f64,
         false => 1.0,

@@ -16,9 +16,11 @@ use dpp_table::{
 };
 use futures::stream;
 use parquet::arrow::ArrowSchemaConverter;
+use parquet::basic::{Compression, GzipLevel};
 use parquet::file::properties::{
     EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
 };
+use parquet::schema::types::ColumnPath;
 use tokio::task::spawn_blocking;
 
 use crate::s3::S3;
@@ -182,6 +184,37 @@ async fn chunks_of_any_pages_are_streamed() {
                 fetched.is_by_page();
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn columns_that_no_walk_can_locate_leave_others_theirs() {
+    let folder = Folder::new();
+    let gzip = Compression::GZIP(GzipLevel::default());
+    let ids = ColumnPath::new(["ids", "list", "item"].map(str::to_owned).to_vec());
+    let properties = properties().set_column_compression(ids, gzip);
+    folder.write("part", &rows(), properties.build());
+    let table = folder.table();
+    let description = table.describe().await.unwrap();
+    for most_held_bytes in [MOST_HELD_BYTES, u64::MAX] {
+        let wanted = async |name: &str, start: u64| {
+            let features = description.schema.features.iter();
+            let features: Vec<_> = features
+                .filter(|feature| feature.name == name)
+                .cloned()
+                .collect();
+            let middle = request(&table, start..start + 5_000, most_held_bytes).await;
+            let middle = PieceRequest {
+                features: features.into(),
+                ..middle
+            };
+            decode(&table, middle).await.unwrap().io.wanted_bytes
+        };
+        let ids = wanted("ids", 20_000).await;
+        assert!(ids > 600_000, "nothing says where its pages are: {ids}");
+        let all = wanted("text", 20_000).await; // looks for the pages, if nobody did
+        let text = wanted("text", 70_000).await;
+        assert!(text < 300_000, "its own pages are read: {text} of {all}");
     }
 }
 
