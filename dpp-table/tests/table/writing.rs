@@ -1,8 +1,9 @@
 //! Tables rewritten, resumed and compared, through the public door.
 
-use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use std::{fs, thread};
 
 use arrow::array::*;
 use arrow::datatypes::{Int32Type, Int64Type};
@@ -12,8 +13,9 @@ use dpp_table::{
     Codec, Difference, Error, RewriteSettings, Rewritten, Table, Verdict, WriteSettings, rewrite,
     verify,
 };
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use tokio::runtime;
 
 use crate::support::{Folder, open};
 
@@ -318,6 +320,46 @@ async fn row_groups_end_by_bytes_and_by_memory() {
         .await
         .unwrap_err();
     assert_eq!(error.fault(), Fault::Invalid, "{error}");
+}
+
+/// Were pages looked for, a thread for each column would wait for windows, which none would be left to read.
+#[test]
+fn three_threads_that_may_wait_rewrite_a_large_row_group_without_a_page_index() {
+    const ROWS: u32 = 600_000;
+    let folder = Folder::new();
+    let column = |salt: i64| -> ArrayRef {
+        let values = (0..i64::from(ROWS))
+            .map(|row| (row + salt).wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed()));
+        Arc::new(Int64Array::from_iter_values(values))
+    };
+    let columns = ["a", "b", "c", "d"].into_iter().zip(0..);
+    let columns = columns.map(|(name, salt)| (name, column(salt)));
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let unindexed = WriterProperties::builder()
+        .set_offset_index_disabled(true)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_dictionary_enabled(false)
+        .build();
+    folder.write("part", &batch, unindexed);
+    let settings = RewriteSettings {
+        write: WriteSettings {
+            memory_bytes: 128 << 20,
+            ..WriteSettings::default()
+        },
+        ..measured()
+    };
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let mut runtime = runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(3).build();
+        let to = Folder::new();
+        let rewritten = runtime
+            .unwrap()
+            .block_on(written(&folder.table(), &to, &settings));
+        done.send(rewritten.unwrap().rows).unwrap();
+    });
+    let rows = is_done.recv_timeout(Duration::from_secs(60));
+    assert_eq!(rows, Ok(u64::from(ROWS)));
 }
 
 #[tokio::test]
