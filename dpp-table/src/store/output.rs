@@ -7,8 +7,11 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use object_store::{ObjectStoreExt, WriteMultipart};
+use object_store::{
+    MultipartUpload, ObjectStoreExt, PutPayload, PutResult, UploadPart, WriteMultipart,
+};
 use tokio::runtime::Handle;
 
 use crate::error::Error;
@@ -44,10 +47,7 @@ impl Store {
         }
         let upload = self.objects.put_multipart(&location).await;
         let upload = upload.map_err(|error| Error::storage(&self.name(relative), error))?;
-        Ok(Output::Remote(Upload {
-            parts: Some(WriteMultipart::new_with_chunk_size(upload, PART_BYTES)),
-            runtime: Handle::current(),
-        }))
+        Ok(Output::Remote(Upload::new(upload, Handle::current())))
     }
 
     /// Writes a small file as a whole.
@@ -141,6 +141,14 @@ impl Write for Output {
 }
 
 impl Upload {
+    fn new(upload: Box<dyn MultipartUpload>, runtime: Handle) -> Upload {
+        let upload = Box::new(EndsQuietly(upload));
+        Upload {
+            parts: Some(WriteMultipart::new_with_chunk_size(upload, PART_BYTES)),
+            runtime,
+        }
+    }
+
     /// Buffers a part, and waits while others are under way.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let parts = self
@@ -157,6 +165,29 @@ impl Upload {
     }
 }
 
+/// An upload that, when it can't be aborted, leaves the word to the error that led there.
+#[derive(Debug)]
+struct EndsQuietly(Box<dyn MultipartUpload>);
+
+#[async_trait]
+impl MultipartUpload for EndsQuietly {
+    fn put_part(&mut self, part: PutPayload) -> UploadPart {
+        self.0.put_part(part)
+    }
+
+    async fn complete(&mut self) -> object_store::Result<PutResult> {
+        self.0.complete().await
+    }
+
+    async fn abort(&mut self) -> object_store::Result<()> {
+        if let Err(error) = self.0.abort().await {
+            // unseen by readers, and gone by the bucket's rules
+            tracing::warn!(%error, "parts of a file that was not finished may still be stored");
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Hidden {
     fn drop(&mut self) {
         if let Some(hidden) = self.hidden.take() {
@@ -169,7 +200,6 @@ impl Drop for Hidden {
 impl Drop for Upload {
     fn drop(&mut self) {
         if let Some(parts) = self.parts.take() {
-            // best effort: what can't be aborted expires by the bucket's rules, unseen
             self.runtime.spawn(parts.abort());
         }
     }
@@ -182,3 +212,53 @@ const BUFFER_BYTES: usize = 1 << 20;
 const PARTS_IN_FLIGHT: usize = 2;
 /// Of which an object has at most 10,000.
 const PART_BYTES: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    /// An upload that fails at everything.
+    #[derive(Debug)]
+    struct Broken;
+
+    fn fails<T>(why: &'static str) -> object_store::Result<T> {
+        Err(object_store::Error::Generic {
+            store: "test",
+            source: why.into(),
+        })
+    }
+
+    #[async_trait]
+    impl MultipartUpload for Broken {
+        fn put_part(&mut self, part: PutPayload) -> UploadPart {
+            let told = match part.content_length() {
+                3 => fails("the part is too small"),
+                _ => Ok(()),
+            };
+            std::future::ready(told).boxed()
+        }
+
+        async fn complete(&mut self) -> object_store::Result<PutResult> {
+            fails("the bucket is full")
+        }
+
+        async fn abort(&mut self) -> object_store::Result<()> {
+            fails("there is no such upload")
+        }
+    }
+
+    #[test]
+    fn what_broke_an_upload_is_said_though_it_cant_be_aborted() {
+        let runtime = Runtime::new().unwrap();
+        for (content, cause) in [("abc", "too small"), ("abcd", "is full")] {
+            let upload = Upload::new(Box::new(Broken), runtime.handle().clone());
+            let mut output = Output::Remote(upload);
+            output.write_all(content.as_bytes()).unwrap();
+            let said = output.finish().unwrap_err().to_string();
+            assert!(said.contains(cause), "{said}");
+        }
+    }
+}
