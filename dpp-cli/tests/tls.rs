@@ -1,14 +1,15 @@
 //! Services by TLS, with real processes: who is let in, who is not, and that no key is ever said.
 #![expect(clippy::unwrap_used, reason = "a test's own functions may panic too")]
 
+#[path = "dpp/clicks.rs"]
+mod clicks;
 mod dpp;
 #[path = "dpp/service.rs"]
 mod service;
 
 use std::{
-    fs::{self, File},
+    fs,
     path::Path,
-    process::Output,
     time::{Duration, Instant},
 };
 
@@ -17,11 +18,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    clicks::{PLAN, checksum, said, start_logging},
     dpp::{command, dpp, text},
     service::Service,
 };
-
-const PLAN: &str = r#"{"nodes": [{"pattern": "f_*"}, {"feature": "label"}], "dense": [{"node": 0}], "labels": [{"name": "label", "node": 1}]}"#;
 
 /// Writes `name.pem` of an authority, and `name-member.pem` with its key of somebody at 127.0.0.1 whom it vouches for.
 fn authority(folder: &Path, name: &str) -> Issuer<'static, KeyPair> {
@@ -56,17 +56,10 @@ fn with_tls(line: &str, folder: &Path, files: &str) -> std::process::Command {
     }
     command
 }
+
 /// Starts a service that logs to a file in `folder`.
 fn start(line: &str, folder: &Path, files: &str, log: &str) -> Service {
-    let mut command = with_tls(line, folder, files);
-    command.stderr(File::create(folder.join(log)).unwrap());
-    Service::start(command)
-}
-
-fn checksum(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    report["checksum"].as_str().unwrap().to_owned()
+    start_logging(with_tls(line, folder, files), &folder.join(log))
 }
 
 const OURS: &str = "CA=ours.pem CERT=ours-member.pem KEY=ours-member.key";
@@ -100,7 +93,7 @@ fn only_callers_with_our_certificate_are_let_in_and_no_key_is_said() {
             false,
         ),
     ];
-    let mut said = String::new();
+    let mut heard = String::new();
     for (files, is_let_in) in cases {
         let output = with_tls(&top, at, files).output().unwrap();
         assert_eq!(
@@ -114,7 +107,7 @@ fn only_callers_with_our_certificate_are_let_in_and_no_key_is_said() {
             is_let_in,
             "{files}"
         );
-        said += &(text(&output.stdout) + &text(&output.stderr));
+        heard += &said(&output);
     }
 
     let table = at.join("table");
@@ -134,16 +127,16 @@ fn only_callers_with_our_certificate_are_let_in_and_no_key_is_said() {
         let output = with_tls(&format!("{run} --service {service}"), at, OURS).output();
         let output = output.unwrap();
         assert_eq!(checksum(&output), expected);
-        said += &text(&output.stderr);
+        heard += &text(&output.stderr);
     }
     drop((fleet, worker));
     for log in ["fleet.log", "worker.log"] {
-        said += &fs::read_to_string(at.join(log)).unwrap();
+        heard += &fs::read_to_string(at.join(log)).unwrap();
     }
-    assert!(said.contains("listening"), "the logs are there");
+    assert!(heard.contains("listening"), "the logs are there");
     let key = fs::read_to_string(at.join("ours-member.key")).unwrap();
     for line in key.lines().filter(|line| !line.starts_with("-----")) {
-        assert!(!said.contains(line), "a line of the key was said");
+        assert!(!heard.contains(line), "a line of the key was said");
     }
 }
 

@@ -1,11 +1,12 @@
 //! Who may read what lies in a worker's cache: nobody who may not read it where it is stored.
 
-use std::fs::{self, File};
+use std::fs;
 
 use tempfile::TempDir;
 
-use super::{ONE, PLAN, checksum, get, said, token, with_token};
+use super::{ONE, get, token, with_token};
 use crate::{
+    clicks::{PLAN, checksum, said, start_logging},
     dpp::{dpp, text},
     s3::{S3, SECRET},
     service::Service,
@@ -74,8 +75,7 @@ fn what_lies_in_the_cache_is_for_those_who_may_read_it() {
     );
     let mut command = with_token(&line, at, "");
     command.envs(s3.environment());
-    command.stderr(File::create(at.join("worker.log")).unwrap());
-    let mut worker = Service::start(command);
+    let mut worker = start_logging(command, &at.join("worker.log"));
     let run = |(token, table, plan, options): (&str, &str, &str, &str)| {
         let line = format!(
             "run --json --batch-size 1000 --table s3://ads/{table} --plan {} --service {} {options}",

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test's own functions may panic too")]
 
 mod cached;
+#[path = "../dpp/clicks.rs"]
+mod clicks;
 #[path = "../dpp/mod.rs"]
 mod dpp;
 #[path = "../dpp/s3.rs"]
@@ -10,11 +12,10 @@ mod s3;
 mod service;
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{Read as _, Write as _},
     net::TcpStream,
     path::Path,
-    process::Output,
     time::{Duration, Instant},
 };
 
@@ -22,11 +23,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    clicks::{PLAN, checksum, said, start_logging},
     dpp::{command, dpp, text},
     service::Service,
 };
 
-const PLAN: &str = r#"{"nodes": [{"pattern": "f_*"}, {"feature": "label"}], "dense": [{"node": 0}], "labels": [{"name": "label", "node": 1}]}"#;
 const ONE: &str = r#"{"nodes": [{"feature": "f_1"}, {"feature": "label"}], "dense": [{"name": "f_1", "node": 0}], "labels": [{"name": "label", "node": 1}]}"#;
 /// A command line that logs everything it does, with the token in `folder` that is called so, if one is.
 fn with_token(line: &str, folder: &Path, token: &str) -> std::process::Command {
@@ -40,20 +41,7 @@ fn with_token(line: &str, folder: &Path, token: &str) -> std::process::Command {
 
 /// Starts a service that logs to a file in `folder`.
 fn start(line: &str, folder: &Path, token: &str, log: &str) -> Service {
-    let mut command = with_token(line, folder, token);
-    command.stderr(File::create(folder.join(log)).unwrap());
-    Service::start(command)
-}
-
-/// What a finished process said, and how it ended.
-fn said(output: &Output) -> String {
-    text(&output.stdout) + &text(&output.stderr)
-}
-
-fn checksum(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(0), "{}", said(output));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    report["checksum"].as_str().unwrap().to_owned()
+    start_logging(with_token(line, folder, token), &folder.join(log))
 }
 
 /// Two pairs of keys, a table, two plans.
