@@ -60,7 +60,7 @@ pub struct Arguments {
     pub cache: Option<ByteSize>,
 
     /// Stored bytes kept in a folder of this machine's disk as well, so many of them, still there when the worker starts anew:
-    /// /var/cache/dpp=100GiB. One worker a folder
+    /// /var/cache/dpp=100GiB. One worker a folder; not in `dpp serve worker` and the Python package, which are built without
     #[arg(long, value_name = "FOLDER=BYTES", env = "DPP_WORKER_CACHE_DISK", value_parser = disk)]
     pub cache_disk: Option<(PathBuf, ByteSize)>,
 

@@ -39,6 +39,12 @@ def test_inspect(small):
     assert "emb" in json.dumps(json.loads(found.stdout))
 
 
+def test_a_cache_on_disk_is_refused_by_name(tmp_path):
+    found = run("dpp-worker", "--listen", "127.0.0.1:0", "--cache-disk", f"{tmp_path}=1GiB")
+    assert found.returncode == 2, found.stderr
+    assert "built without" in found.stderr and "cargo build --release -p dpp-worker" in found.stderr
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_worker_stops_when_told(processes, stop):
     worker = processes.worker()

@@ -123,7 +123,7 @@ fn hash(files: &[SnapshotFile]) -> String {
     hexadecimal(&hash.finalize())
 }
 
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -4,6 +4,10 @@
 //! versions never mix. Errors name the file by URL.
 
 mod client;
+#[cfg(feature = "disk-cache")]
+pub(crate) mod disk;
+#[cfg(not(feature = "disk-cache"))]
+#[path = "no_disk.rs"]
 pub(crate) mod disk;
 pub(crate) mod kept;
 mod links;
