@@ -62,8 +62,9 @@ impl Pool {
         let span = Span::current(); // what is traced there belongs to what is traced here
         let work = Work(Box::new(move || {
             if !reply.is_closed() {
-                // A caller that has gone meanwhile needs no answer.
                 let done = span.in_scope(|| catch_unwind(AssertUnwindSafe(work)));
+                drop(span); // before whoever hears of it ends it, or it would end later, perhaps after the process
+                // A caller that has gone meanwhile needs no answer.
                 let _ = reply.send(done);
             }
         }));

@@ -85,6 +85,7 @@ async fn a_collector_hears_of_jobs_and_reads_and_what_they_did() {
     assert_eq!(text(&read.attributes, "file"), "part-0.parquet");
     assert_eq!(number(&read.attributes, "rows"), i64::from(ROWS));
     assert!(number(&read.attributes, "bytes") > 0);
+    assert!(number(&read.attributes, "sent_bytes") >= 4 * i64::from(ROWS));
     let rows = i64::from(ROWS);
     for (name, counted, least) in [
         ("fetch", "bytes", 1),

@@ -278,18 +278,25 @@ impl Engine {
         let (engine, turn) = (self.clone(), self.memory.queue(client, request.turn));
         let span = trace::read(&request);
         let reading = async move {
-            let read = Read::new(&engine, &job, &request, &frames, &events);
-            let ended = tokio::select! {
-                ended = read.send_frames(turn, picks) => ended,
-                () = events.closed() => return, // nobody wants the rest
+            let working = async {
+                let read = Read::new(&engine, &job, &request, &frames, &events);
+                let ended = tokio::select! {
+                    ended = read.send_frames(turn, picks) => ended,
+                    () = events.closed() => return None, // nobody wants the rest
+                };
+                // What is held is given back when all frames have been taken. A receiver that is gone needs no ending.
+                _ = events.reserve_many(FRAMES_AHEAD).await;
+                Some(ended)
             };
-            // What is held is given back when all frames have been taken. A receiver that is gone needs no ending.
-            _ = events.reserve_many(FRAMES_AHEAD).await;
+            // The span ends before the client hears of the end: a worker that is stopped then has it to send.
+            let Some(ended) = working.instrument(span).await else {
+                return;
+            };
             let ending = ended.map(|(summary, _admitted)| ReadEvent::Summary(summary));
             _ = events.send(ending).await;
             drop(room);
         };
-        tokio::spawn(reading.instrument(span));
+        tokio::spawn(reading);
         Ok(receiver)
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Read<'a> {
     events: &'a mpsc::Sender<Result<ReadEvent, Error>>,
     asker: Asker,
     summary: v1::ReadSummary,
+    /// Of the tensors of frames.
+    sent_bytes: u64,
     /// What waiting for storage took of the slots.
     waited_slot_seconds: f64,
 }
@@ -54,6 +56,7 @@ impl<'a> Read<'a> {
             events,
             asker: asker(request),
             summary: v1::ReadSummary::default(),
+            sent_bytes: 0,
             waited_slot_seconds: 0.0,
         }
     }
@@ -240,6 +243,7 @@ impl<'a> Read<'a> {
             streamed = io;
             let Some(frame) = frame? else { return Ok(()) };
             self.summary.rows += frame.batch.rows as u64;
+            self.sent_bytes += frame.batch.byte_size() as u64;
             room.send(Ok(ReadEvent::Frame(frame)));
         }
     }
@@ -259,7 +263,7 @@ impl<'a> Read<'a> {
 
 impl Drop for Read<'_> {
     fn drop(&mut self) {
-        trace::done(&self.summary);
+        trace::done(&self.summary, self.sent_bytes);
         self.engine.totals.add(&self.summary);
         let (run, waited) = (&self.request.run, self.waited_slot_seconds);
         self.engine.works.add(run, &self.summary, waited);

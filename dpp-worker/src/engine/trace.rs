@@ -15,15 +15,17 @@ pub(super) fn read(request: &ReadRequest) -> Span {
         rows = field::Empty,
         bytes = field::Empty,
         requests = field::Empty,
+        sent_bytes = field::Empty,
     )
 }
 
-/// What the current read, which ends, has done.
-pub(super) fn done(summary: &ReadSummary) {
+/// What the current read, which ends, has done: its rows are those of the frames that it sent, of `sent_bytes`.
+pub(super) fn done(summary: &ReadSummary, sent_bytes: u64) {
     let span = Span::current();
     span.record("rows", summary.rows.cast_signed());
     span.record("bytes", summary.read_bytes.cast_signed());
     span.record("requests", summary.requests.cast_signed());
+    span.record("sent_bytes", sent_bytes.cast_signed());
 }
 
 /// A part of a read, which does something to `bytes`.
