@@ -53,23 +53,27 @@ def _w1() -> dpp.Plan:
     )
 
 
-def _w2() -> dpp.Plan:
+def _wide(dense_named: str, lists_named: str) -> dpp.Plan:
+    """Of features whose names have their number in place of `{}`."""
+
+    def filled(i: int) -> dpp.Expr:
+        return dpp.col(dense_named.format(i)).fill_null(0)
+
     def scaled(i: int) -> dpp.Expr:
-        filled = dpp.col(f"D{i}").fill_null(0)
-        return filled.z_score(mean=float(W2.mean[i]), std=float(W2.std[i])).clamp(min=-5, max=5)
+        return filled(i).z_score(mean=float(W2.mean[i]), std=float(W2.std[i])).clamp(min=-5, max=5)
 
     def lists(i: int) -> dpp.Expr:
-        return dpp.col(f"S{i}")
+        return dpp.col(lists_named.format(i))
 
     def hashed(ids: dpp.Expr) -> dpp.Expr:
         return ids.sigrid_hash(salt=0, max_value=HASH_SIZE)
 
     sparse = {f"S{i}": hashed(lists(i).first_x(FIRST)) for i in W2.lists}
     for i in W2.bucketed:
-        sparse[f"bucket of D{i}"] = dpp.col(f"D{i}").fill_null(0).bucketize(borders=W2.borders[i].tolist())
+        sparse[f"bucket of D{i}"] = filled(i).bucketize(borders=W2.borders[i].tolist())
     for i, j in W2.pairs:
         sparse[f"both S{i} and S{j}"] = hashed(dpp.intersect(lists(i), lists(j)))
     return dpp.Plan(dense=[scaled(i) for i in W2.dense], sparse=sparse)
 
 
-PLANS = {"w1": _w1, "w2": _w2}
+PLANS = {"w1": _w1, "w2": lambda: _wide("D{}", "S{}"), "w3": lambda: _wide("dense[{}]", "sparse[{}]")}

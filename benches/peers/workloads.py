@@ -5,7 +5,9 @@ w1  click logs: 13 dense features with nulls and 26 int64 ids of a long tail. De
 w2  a wide table of 600 dense features and 300 lists of ids, of which 120 and 60 are wanted. Dense: 0 for null, z-score, within
     ±5. Lists: first 20, hashed to 10⁶; 5 features in 50 buckets; 5 intersections of whole lists, hashed. Batches of 1,024 rows.
 
-Both with zstd and dictionaries, as pyarrow writes them. Every reader hands over dense float32 [B, D], ids int64 and lengths
+w3  the rows of w2 in map layout, and the same wanted: dense map<int32, float>, sparse map<int32, list<int64>>, no entry for null.
+
+All with zstd and dictionaries, as pyarrow writes them. Every reader hands over dense float32 [B, D], ids int64 and lengths
 int32, key by key.
 """
 
@@ -28,9 +30,14 @@ class Workload:
     rows: int
     row_group_rows: int
     batch_rows: int
+    seed: int
 
 
-WORKLOADS = {"w1": Workload(2_000_000, 65_536, 8_192), "w2": Workload(40_000, 4_096, 1_024)}
+WORKLOADS = {
+    "w1": Workload(2_000_000, 65_536, 8_192, seed=1),
+    "w2": Workload(40_000, 4_096, 1_024, seed=2),
+    "w3": Workload(40_000, 4_096, 1_024, seed=2),
+}
 
 
 class W1:
@@ -72,12 +79,12 @@ def files(data: Path, name: str, rows: int | None = None) -> list[Path]:
     folder = data / name
     paths = [folder / f"part-{i:03}.parquet" for i in range(FILES)]
     folder.mkdir(parents=True, exist_ok=True)
-    make = {"w1": _w1, "w2": _w2}[name]
+    make = {"w1": _w1, "w2": _w2, "w3": _w3}[name]
     for i, path in enumerate(paths):
         if not path.exists():
             import pyarrow.parquet
 
-            table = make(np.random.default_rng([20, i, int(name[1])]), (rows or work.rows) // FILES)
+            table = make(np.random.default_rng([20, i, work.seed]), (rows or work.rows) // FILES)
             half = path.with_suffix(".half")
             pyarrow.parquet.write_table(
                 table, half, compression="zstd", compression_level=1, row_group_size=work.row_group_rows
@@ -114,6 +121,36 @@ def _w2(draw: np.random.Generator, rows: int):
         ids = _ids(draw, int(offsets[-1]), 2e6, 0)
         columns[f"S{i}"] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(ids), mask=pa.array(nulls))
     return pa.table(columns)
+
+
+def _w3(draw: np.random.Generator, rows: int):
+    import pyarrow as pa
+
+    flat = _w2(draw, rows)
+    dense = [flat.column(f"D{i}").chunk(0) for i in range(W2.stored_dense)]
+    lists = [flat.column(f"S{i}").chunk(0) for i in range(W2.stored_lists)]
+    column = np.stack([values.to_numpy(zero_copy_only=False) for values in dense], axis=1)
+    offsets, keys, entries = _entries(dense)
+    dense_map = pa.MapArray.from_arrays(offsets, keys, pa.array(column[entries]))
+    offsets, keys, (row, key) = _entries(lists)
+    starts = np.concatenate([[0], np.cumsum([len(ids.values) for ids in lists])])[key]
+    starts += np.stack([ids.offsets.to_numpy()[:-1] for ids in lists], axis=1)[row, key]
+    lengths = np.stack([np.diff(ids.offsets.to_numpy()) for ids in lists], axis=1)[row, key]
+    ends = np.cumsum(lengths)
+    index = np.repeat(starts - (ends - lengths), lengths) + np.arange(ends[-1])
+    ids = pa.concat_arrays([ids.values for ids in lists]).to_numpy()[index]
+    items = pa.ListArray.from_arrays(pa.array(np.concatenate([[0], ends]).astype(np.int32)), pa.array(ids))
+    return pa.table({"dense": dense_map, "sparse": pa.MapArray.from_arrays(offsets, keys, items)})
+
+
+def _entries(columns: list):
+    """A map's offsets and keys, and rows and keys of its entries: one for every value that is not null, row by row."""
+    import pyarrow as pa
+
+    valid = np.stack([column.is_valid().to_numpy(zero_copy_only=False) for column in columns], axis=1)
+    row, key = np.nonzero(valid)
+    offsets = np.concatenate([[0], np.cumsum(valid.sum(axis=1))]).astype(np.int32)
+    return pa.array(offsets), pa.array(key.astype(np.int32)), (row, key)
 
 
 def _ids(draw: np.random.Generator, count: int, most: float, column: int) -> np.ndarray:
