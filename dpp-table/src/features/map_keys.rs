@@ -1,7 +1,7 @@
 //! Which keys a file's feature maps hold: read from a bounded sample, so a rare key may go unseen, or from all of it.
 //!
 //! The sample is the first megabyte of the key column in up to eight row groups, spread over the file: keys are small
-//! and dictionary-encoded, so that is some million entries. Encrypted maps: see `sealed_map_keys`.
+//! and dictionary-encoded, so that is some million entries, and mostly the dictionary alone tells. Encrypted maps: see `sealed_map_keys`.
 //! A key that was not seen can be read all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use parquet::schema::types::ColumnDescPtr;
 
 use crate::error::Error;
 use crate::features::feature_map::{MapKey, shape_of};
-use crate::features::sealed_map_keys;
+use crate::features::{key_dictionary, sealed_map_keys};
 use crate::files::Files;
 use crate::footer::Footer;
 use crate::read::decode::guarded;
@@ -84,10 +84,11 @@ pub(crate) async fn read(
             io += stored.cost();
             let parts = std::slice::from_ref(&range);
             let file = SparseFile::new(parts, vec![stored.bytes], footer.file_size_bytes);
-            if pages::check(&file, range, MAX_PAGE_BYTES).is_err() {
+            if pages::check(&file, range.clone(), MAX_PAGE_BYTES).is_err() {
                 continue;
             }
-            let add = |found| decode(whole, *group, leaf, file, found);
+            let lists_all = extent == Extent::Sample && key_dictionary::is_complete(&file, range);
+            let add = |found| decode(whole, *group, leaf, file, lists_all, found);
             found = match found {
                 Some(found) => guarded(&name, || add(found))?,
                 None => None,
@@ -114,21 +115,29 @@ fn sampled_groups(rows: &[u64]) -> Vec<usize> {
     groups.into_iter().step_by(step).collect()
 }
 
-/// Adds the distinct keys in the fetched part of a chunk to those found; `None` if they are too many.
+/// Adds the distinct keys in the fetched part of a chunk to those found; `None` if they are too many. `lists_all`: its
+/// dictionary has them.
 fn decode(
     whole: &ParquetMetaData,
     group: usize,
     leaf: usize,
     file: SparseFile,
-    found: BTreeSet<MapKey>,
+    lists_all: bool,
+    mut found: BTreeSet<MapKey>,
 ) -> Option<BTreeSet<MapKey>> {
     let descriptor = whole.file_metadata().schema_descr().column(leaf);
     let group = whole.row_group(group);
     let rows = usize::try_from(group.num_rows()).unwrap_or_default();
     let reader = SerializedPageReader::new(Arc::new(file), group.column(leaf), rows, None);
-    let Ok(pages) = reader.map(Box::new) else {
+    let Ok(mut pages) = reader.map(Box::new) else {
         return Some(found);
     };
+    if lists_all {
+        found.extend(
+            key_dictionary::keys(descriptor.physical_type(), &mut *pages).unwrap_or_default(),
+        );
+        return (found.len() <= MAX_KEYS).then_some(found);
+    }
     match descriptor.physical_type() {
         PhysicalType::INT32 => distinct::<Int32Type>(descriptor, pages, found, |key| {
             Some(MapKey::Integer(i64::from(*key)))
