@@ -20,6 +20,10 @@ WHEELS := build/wheels
 S3_SERVER := build/tools/bin/s3s-fs
 S3_SERVER_VERSION := 0.14.1
 
+# Reads deny.toml. Takes about ten minutes to build, so `test` does without: a test holds the same rules of licences, bans and sources.
+DENY := build/tools/bin/cargo-deny
+DENY_VERSION := 0.20.2
+
 # What `bench` reads, and the demo's plan for it.
 BENCH_TABLE := $(or $(DPP_DATA),build/bench-table)
 PRINT_PLAN := import sys, dpp; sys.path.insert(0, "examples"); from dlrm.job import make_job; print(make_job(dpp.Table(sys.argv[1])).plan.to_json())
@@ -38,7 +42,7 @@ unexport DPP_TEST_DATA
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheel demo bench test lint test-rust test-python note-missing-data clean
+.PHONY: help setup wheel demo bench test lint test-rust test-python deny note-missing-data clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -73,6 +77,9 @@ test-rust: $(VENV)/packages $(S3_SERVER) note-missing-data ## Rust tests; those 
 test-python: setup $(S3_SERVER) note-missing-data ## Python tests, on the release wheel
 	$(VENV)/bin/python -m pytest --quiet dpp-client/python/tests
 
+deny: $(DENY) ## What dependencies may be (licences, bans, sources) and what is known against them (advisories: asks github.com)
+	$(DENY) --locked check
+
 # Says loudly what the tests leave out.
 note-missing-data:
 	@if [[ -z "$${DPP_TEST_DATA:-}" ]]; then \
@@ -99,6 +106,9 @@ $(WHEELS)/built: $(VENV)/packages $(SOURCES)
 
 $(S3_SERVER):
 	cargo install --quiet --locked --root build/tools --version $(S3_SERVER_VERSION) --features binary s3s-fs
+
+$(DENY):
+	cargo install --quiet --locked --root build/tools --version $(DENY_VERSION) cargo-deny
 
 $(VENV)/wheel: $(WHEELS)/built
 	$(VENV)/bin/python -m pip install --quiet --no-deps --force-reinstall $(WHEELS)/*.whl
