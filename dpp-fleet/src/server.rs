@@ -10,6 +10,7 @@ use std::{
 use dpp_proto::{
     DESCRIPTORS, Faulty as _,
     access::{Admitted, Gate, Role},
+    intake::{self, Intake},
     keda,
     listen::{self, Listener},
     process::Exporter,
@@ -20,7 +21,10 @@ use dpp_proto::{
     },
 };
 use tokio::sync::watch;
-use tonic::{Request, Response, Status, service::Routes};
+use tonic::{
+    Request, Response, Status,
+    service::{Routes, interceptor::InterceptedService},
+};
 use tracing::warn;
 
 use crate::{
@@ -60,13 +64,15 @@ pub async fn serve_to(
     metrics::describe();
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<FleetServer<Service>>().await;
+    let calls = Intake::new(FleetServer::new(service.clone()), LIMITS);
+    let scaler =
+        keda::external_scaler_server::ExternalScalerServer::new(Scaler::new(service.clone()))
+            .max_decoding_message_size(intake::SMALL);
     let routes = Routes::from(http::router(service.clone(), exporter))
-        .add_service(FleetServer::with_interceptor(service.clone(), gate))
-        .add_service(keda::external_scaler_server::ExternalScalerServer::new(
-            Scaler::new(service.clone()),
-        ))
-        .add_service(health_service)
-        .add_service(reflection());
+        .add_service(InterceptedService::new(calls, gate))
+        .add_service(scaler)
+        .add_service(health_service.max_decoding_message_size(intake::SMALL))
+        .add_service(reflection().max_decoding_message_size(intake::SMALL));
     let router = listener.server()?.accept_http1(true).add_routes(routes);
     let shutdown = async {
         shutdown.await;
@@ -226,5 +232,11 @@ fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<
         .expect("the descriptors were encoded by our own build")
 }
 
+/// A heartbeat has some kilobytes; the largest call asks 20,000 workers to leave.
+const LIMITS: intake::Limits = intake::Limits {
+    most_bytes: 2 << 20,
+    most_memory: 16 << 20,
+    advice: "name fewer workers or runs at a time",
+};
 /// Calls are answered from memory: whatever is still open after this long is waiting for us, not we for it.
 const DRAIN: Duration = Duration::from_secs(3);

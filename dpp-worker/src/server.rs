@@ -5,6 +5,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use dpp_proto::{
     DESCRIPTORS, Faulty as _,
     access::{Admitted, Gate, Role},
+    intake::{self, Intake},
     listen::{self, Listener},
     process::Exporter,
     stream::{Message, ReadMethod, Reads},
@@ -63,22 +64,21 @@ pub async fn serve_to(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .expect("the descriptors were encoded by our own build");
+    let limits = limits(&engine);
     let service = Service { engine };
     let worker = WorkerServer::new(service.clone())
         .max_decoding_message_size(MOST_REQUEST_BYTES)
         .max_encoding_message_size(usize::MAX);
     let worker = Reads::new(service, worker, MOST_REQUEST_BYTES);
-    let worker = InterceptedService::new(worker, gate);
+    let worker = InterceptedService::new(Intake::new(worker, limits), gate);
     let routes = Routes::from(http::router(leaving.clone(), exporter))
         .add_service(worker)
-        .add_service(health_service)
-        .add_service(reflection);
+        .add_service(health_service.max_decoding_message_size(intake::SMALL))
+        .add_service(reflection.max_decoding_message_size(intake::SMALL));
     let router = listener
         .server()?
         .accept_http1(true)
         .max_concurrent_streams(MOST_STREAMS)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
         .add_routes(routes);
     let shutdown = async {
         shutdown.await;
@@ -167,6 +167,17 @@ fn rights<T>(request: &Request<T>) -> Result<Rights, Status> {
     Ok(Rights::of(&admitted))
 }
 
+/// What requests under way may take, beside what reads hold.
+fn limits(engine: &Engine) -> intake::Limits {
+    let memory = engine.memory_limit().unwrap_or(u64::MAX) / REQUESTS_IN_MEMORY;
+    let memory = memory.clamp(LEAST_FOR_REQUESTS, MOST_FOR_REQUESTS);
+    intake::Limits {
+        most_bytes: MOST_REQUEST_BYTES,
+        most_memory: usize::try_from(memory).unwrap_or(usize::MAX),
+        advice: "leave out of the plan what is not needed, or give the worker more --memory, of which a request takes a quarter",
+    }
+}
+
 /// Names the connection, or at least the process or the run, that a request came from.
 fn client(request: &Request<ReadRequest>) -> String {
     let process = || {
@@ -218,8 +229,12 @@ fn refuse(error: Error) -> Status {
     error.to_status()
 }
 
-const MOST_REQUEST_BYTES: usize = 64 << 20;
-const WINDOW_BYTES: u32 = 16 << 20;
+/// A plan of 20,000 features with a number of values for each.
+const MOST_REQUEST_BYTES: usize = 16 << 20;
+/// A plan of ten thousand features and what is done with each.
+const LEAST_FOR_REQUESTS: u64 = 32 << 20;
+const MOST_FOR_REQUESTS: u64 = 256 << 20;
+const REQUESTS_IN_MEMORY: u64 = 4;
 /// Reads that one trainer may have under way on a connection, and then some: one it needs must never wait for others.
 const MOST_STREAMS: u32 = 16_384;
 const FILES_PER_MESSAGE: usize = 4096;

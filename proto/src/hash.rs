@@ -10,3 +10,8 @@ pub fn message_hash(message: &impl Message) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect()
 }
+
+/// Bytes of the message's encoding.
+pub fn message_bytes(message: &impl Message) -> u64 {
+    message.encoded_len() as u64
+}

@@ -2,11 +2,12 @@
 //!
 //! In data order: a table and its snapshot (`table.proto`), the plan (`plan.proto`), what a worker
 //! serves (`worker.proto`, [`shuffle`], [`stream`]), who is there (`fleet.proto`). [`fault`] says how errors cross the wire,
-//! [`listen`] where services are reached, [`access`] and [`tls`] by whom.
+//! [`listen`] where services are reached, [`access`] and [`tls`] by whom, [`intake`] how much at a time.
 
 pub mod access;
 pub mod fault;
 pub mod hash;
+pub mod intake;
 pub mod listen;
 #[cfg(feature = "process")]
 pub mod process;

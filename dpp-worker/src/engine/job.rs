@@ -148,45 +148,60 @@ fn packed_row_bytes(layout: &Layout) -> usize {
         + layout.extras.len() * 16
 }
 
-/// Things kept by hash, the oldest forgotten first once there are `most`.
+/// Things kept by hash, the oldest forgotten first once there are `most`, or they have `most_bytes` together. The newest stays.
 #[derive(Debug)]
 pub(crate) struct Known<T> {
     most: usize,
+    most_bytes: u64,
     entries: Mutex<Entries<T>>,
 }
 
 #[derive(Debug)]
 struct Entries<T> {
-    by_hash: HashMap<String, T>,
+    by_hash: HashMap<String, (T, u64)>,
     oldest_first: VecDeque<String>,
+    bytes: u64,
 }
 
 impl<T: Clone> Known<T> {
     pub(crate) fn new(most: usize) -> Known<T> {
+        Known::within(most, u64::MAX)
+    }
+
+    pub(crate) fn within(most: usize, most_bytes: u64) -> Known<T> {
         Known {
             most,
+            most_bytes,
             entries: Mutex::new(Entries {
                 by_hash: HashMap::new(),
                 oldest_first: VecDeque::new(),
+                bytes: 0,
             }),
         }
     }
 
     pub(crate) fn get(&self, hash: &str) -> Option<T> {
-        self.lock().by_hash.get(hash).cloned()
+        let entries = self.lock();
+        entries.by_hash.get(hash).map(|(entry, _)| entry.clone())
     }
 
     pub(crate) fn insert(&self, hash: String, entry: T) {
+        self.insert_sized(hash, entry, 0);
+    }
+
+    pub(crate) fn insert_sized(&self, hash: String, entry: T, bytes: u64) {
         let mut entries = self.lock();
-        if entries.by_hash.insert(hash.clone(), entry).is_none() {
-            entries.oldest_first.push_back(hash);
+        entries.bytes += bytes;
+        match entries.by_hash.insert(hash.clone(), (entry, bytes)) {
+            Some((_, before)) => entries.bytes -= before,
+            None => entries.oldest_first.push_back(hash),
         }
-        if entries.oldest_first.len() > self.most {
-            let oldest = entries
-                .oldest_first
-                .pop_front()
-                .expect("longer than `most`");
-            entries.by_hash.remove(&oldest);
+        while entries.oldest_first.len() > 1
+            && (entries.oldest_first.len() > self.most || entries.bytes > self.most_bytes)
+        {
+            let oldest = entries.oldest_first.pop_front();
+            let forgotten = oldest.and_then(|oldest| entries.by_hash.remove(&oldest));
+            entries.bytes -= forgotten.map_or(0, |(_, bytes)| bytes);
         }
     }
 
@@ -231,5 +246,21 @@ mod tests {
             (known.get("a"), known.get("b"), known.get("c"), known.len()),
             (None, Some(2), Some(4), 2)
         );
+    }
+
+    #[test]
+    fn large_ones_are_forgotten_sooner_and_the_newest_never() {
+        let known = Known::within(10, 100);
+        for (hash, bytes) in [("a", 40), ("b", 40), ("a", 60), ("c", 10)] {
+            known.insert_sized(hash.into(), bytes, bytes);
+        }
+        assert_eq!(
+            (known.get("a"), known.get("b"), known.get("c")),
+            (None, Some(40), Some(10))
+        );
+        known.insert_sized("d".into(), 1000, 1000);
+        assert_eq!((known.get("d"), known.len()), (Some(1000), 1));
+        known.insert_sized("e".into(), 100, 100);
+        assert_eq!((known.get("e"), known.len()), (Some(100), 1));
     }
 }

@@ -21,7 +21,10 @@ pub use artefacts::load_artefact;
 pub use describe::Description;
 use dpp_batch::Frame;
 use dpp_ops::{Plan, Registry};
-use dpp_proto::{hash::message_hash, v1};
+use dpp_proto::{
+    hash::{message_bytes, message_hash},
+    v1,
+};
 use dpp_table::{DiskCache, StoredCache, Table};
 pub use dpp_table::{KeyProvider, TableOptions};
 use tokio::sync::{Semaphore, mpsc};
@@ -69,10 +72,15 @@ pub enum ReadEvent {
 pub(crate) const FRAMES_AHEAD: usize = 3;
 const MOST_TABLES: usize = 256;
 const MOST_JOBS: usize = 1024;
+/// Opened jobs take a part of the memory's size, beside it: some hundred jobs of a hundred features fit that of 512 MiB. One that was
+/// forgotten is opened again by who reads it.
+const JOBS_IN_MEMORY: u64 = 4;
+/// What a compiled plan takes for each byte of the job, about.
+const COMPILED_BYTES: u64 = 40;
 /// Reads under way or waiting for their turn, over all clients.
 const MOST_READS: usize = 65_536;
-/// Nodes of a plan: more than a table has features, times what is done with each.
-const MOST_NODES: usize = 1 << 18;
+/// Nodes of a plan: twenty thousand features, and five things done with each.
+const MOST_NODES: usize = 1 << 17;
 
 impl Engine {
     /// An engine with `threads` compute threads; `None` starts one a core.
@@ -107,6 +115,9 @@ impl Engine {
     /// Reads hold at most so many bytes of buffers at a time; what does not fit waits. `None`: as much as they need.
     #[must_use]
     pub fn with_memory(mut self, limit: Option<ByteSize>) -> Engine {
+        if let Some(limit) = limit {
+            self.jobs = KnownJobs::within(MOST_JOBS, limit.0 / JOBS_IN_MEMORY);
+        }
         self.memory = Memory::new(limit.map(|limit| {
             let kept = dpp_table::keep_little_of(limit.0);
             ByteSize(limit.0 - kept)
@@ -154,6 +165,11 @@ impl Engine {
         }
     }
 
+    /// Most bytes that reads hold; `None`: as much as they need.
+    pub(crate) fn memory_limit(&self) -> Option<u64> {
+        self.memory.limit()
+    }
+
     /// Splits worked on at a time.
     pub fn slots(&self) -> usize {
         self.pool.size()
@@ -196,7 +212,9 @@ impl Engine {
         let opening = tracing::debug_span!("open_job", job = %job_hash);
         let open = self.compile(rights, job).instrument(opening).await?;
         tracing::info!(job = %job_hash, table = %open.source.url, "job opened");
-        self.jobs.insert(job_hash.clone(), Arc::new(open));
+        let bytes = message_bytes(job) * COMPILED_BYTES;
+        self.jobs
+            .insert_sized(job_hash.clone(), Arc::new(open), bytes);
         Ok(job_hash)
     }
 

@@ -87,12 +87,16 @@ impl Listener {
         })
     }
 
-    /// A server to add services to, speaking as this listener must, with pings.
+    /// A server to add services to, speaking as this listener must, with pings, and with windows that are as small as can be: what a
+    /// connection sends unasked is held for it, and requests are small.
     ///
     /// # Errors
     /// [`Error::Tls`] when the certificate can't be used.
     pub fn server(&self) -> Result<Server, Error> {
-        let server = Server::builder().http2_keepalive_interval(Some(KEEPALIVE));
+        let server = Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES);
         match self {
             Listener::Tls(_, tls) => server
                 .tls_config(tls.config.clone())
@@ -207,6 +211,8 @@ pub fn signalled() -> Result<impl Future<Output = ()>, Error> {
     })
 }
 
+/// The least that a connection may have.
+const WINDOW_BYTES: u32 = (1 << 16) - 1;
 /// Connections that wait to be accepted; the system may have less room for them.
 const MOST_WAITING: u32 = 4096;
 
