@@ -12,6 +12,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import foreign_kinds
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -23,8 +25,6 @@ import dpp
 DEPLOY = Path(__file__).parents[3] / "deploy"
 MANIFESTS, SECURE = DEPLOY / "kustomize", DEPLOY / "secure"
 KUBERNETES = "1.31"
-# Kinds that others bring, whose schemas are theirs.
-BROUGHT = {"Kustomization": "kustomize", "ScaledObject": "KEDA", "ServiceMonitor": "Prometheus", "PodMonitor": "Prometheus"}
 
 
 def documents() -> list[tuple[str, dict]]:
@@ -39,9 +39,43 @@ def one(kind: str, name: str) -> dict:
 
 @pytest.mark.parametrize(("file", "document"), documents(), ids=lambda it: it if isinstance(it, str) else it["kind"])
 def test_manifests_fit_the_api(file: str, document: dict) -> None:
-    if document["kind"] in BROUGHT:
-        pytest.skip(f"NOT TESTED: the schema of {document['kind']} is {BROUGHT[document['kind']]}'s")
-    kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    fits(document)
+
+
+def fits(document: dict) -> None:
+    if document["kind"] in foreign_kinds.SCHEMAS:
+        foreign_kinds.validate(document)
+    else:
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("ScaledObject", "dpp-worker"), ("ServiceMonitor", "dpp-fleet"), ("PodMonitor", "dpp-worker")])
+def test_secured_kinds_of_others_fit_as_well(kind: str, name: str) -> None:
+    fits(secured(kind, name))
+
+
+@pytest.mark.parametrize("file", ["trigger.yaml", "kustomization.yaml"])
+def test_what_only_secured_services_have_fits(file: str) -> None:
+    fits(yaml.safe_load((SECURE / file).read_text()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "path"),
+    [
+        ("ScaledObject", "dpp-worker", ["fallback"]),
+        ("ScaledObject", "dpp-worker", ["advanced", "horizontalPodAutoscalerConfig", "behavior", "scaleUp"]),
+        ("ServiceMonitor", "dpp-fleet", ["endpoints", 0, "tlsConfig"]),
+        ("PodMonitor", "dpp-worker", ["podMetricsEndpoints", 0]),
+    ],
+)
+def test_a_misspelt_field_of_others_would_be_noticed(kind: str, name: str, path: list) -> None:
+    document = secured(kind, name)
+    at = document["spec"]
+    for key in path:
+        at = at[key]
+    at["mispelt"] = 1
+    with pytest.raises(jsonschema.ValidationError, match="mispelt"):
+        fits(document)
 
 
 def test_a_misspelt_field_would_be_noticed() -> None:
