@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 
@@ -29,13 +28,9 @@ print(sorted({{"torch", "numpy", "pyarrow"}} & set(sys.modules)))
 
 
 def test_import_takes_less_than_50_ms():
-    def milliseconds() -> float:
-        found = run("-X", "importtime", "-c", "import dpp")
-        total = re.search(r"\|\s+(\d+) \| dpp$", found.stderr, re.MULTILINE)
-        assert total, found.stderr
-        return int(total[1]) / 1000
-
-    assert min(milliseconds() for _ in range(9)) < 50
+    """Of processor time, so that what else a machine does is not counted: import waits for nothing but its own files."""
+    code = "import time; began = time.process_time(); import dpp; print((time.process_time() - began) * 1000)"
+    assert min(float(run("-c", code).stdout) for _ in range(9)) < 50
 
 
 def test_every_public_name_has_a_docstring():
