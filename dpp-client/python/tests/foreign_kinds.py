@@ -1,7 +1,7 @@
 """Kinds of Kubernetes objects that others bring, as far as manifests of ours use them: JSON schemas that allow no other fields.
 
 Written by hand after the fields that their own definitions name: KEDA's ScaledObject and TriggerAuthentication (keda.sh/v1alpha1, whose
-reference describes `fallback.behavior`), the Prometheus operator's ServiceMonitor and PodMonitor (monitoring.coreos.com/v1, 0.80) and kustomize's
+reference describes `fallback.behavior`), the Prometheus operator's ServiceMonitor and PodMonitor (monitoring.coreos.com/v1) and kustomize's
 Kustomization (v1beta1). Not their whole schemas: a field that is none of these is a mistake here until it was looked up there.
 """
 
