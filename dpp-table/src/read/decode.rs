@@ -121,7 +121,12 @@ impl FetchedPiece {
 
     fn readers(&self, shapes: Vec<Shape>) -> Result<Readers, Error> {
         let roots: HashSet<usize> = shapes.iter().map(|shape| shape.root).collect();
-        let chunks: Vec<Range<u64>> = shapes.iter().map(|shape| shape.chunk.clone()).collect();
+        let keys = shapes.iter().filter_map(|shape| shape.keys.as_ref());
+        let keys = keys.map(|keys| &keys.chunk);
+        let chunks: Vec<Range<u64>> = (shapes.iter().map(|shape| &shape.chunk))
+            .chain(keys)
+            .cloned()
+            .collect();
         let ours = guarded(&self.name, || Columns::open(self, shapes))??;
         let is_ours = |range: &Range<u64>| {
             let mut chunks = chunks.iter();
@@ -287,7 +292,14 @@ impl PieceBatches {
 
     fn split(&self, stored: &ArrayRef, map: &WantedMap) -> Result<Vec<ArrayRef>, Error> {
         let feature = &self.features[map.feature];
-        self.converting(feature, || split(stored.as_map(), &map.slots, feature))
+        self.converting(feature, || match stored.as_struct_opt() {
+            // decoded here, slot by slot
+            Some(slots) => {
+                let slots = slots.columns().iter();
+                slots.map(|slot| convert(slot, feature)).collect()
+            }
+            None => split(stored.as_map(), &map.slots, feature),
+        })
     }
 
     fn converting<T>(

@@ -54,7 +54,26 @@ impl Slots {
         }
     }
 
-    fn len(&self) -> usize {
+    /// Puts each integer key's slot in its place, or -1 if it has none.
+    pub(crate) fn place(&self, keys: &mut [i64]) {
+        let place = |key: i64| {
+            let slot = match self {
+                Slots::Near { first, slots } => {
+                    let place = usize::try_from(key.wrapping_sub(*first)).ok()?;
+                    slots.get(place).filter(|slot| **slot != NONE)?
+                }
+                Slots::Integer(slots) => slots.get(&key)?,
+                Slots::Text(_) => return None,
+            };
+            Some(i64::from(*slot))
+        };
+        for key in keys {
+            *key = place(*key).unwrap_or(-1);
+        }
+    }
+
+    /// How many keys are wanted.
+    pub(crate) fn len(&self) -> usize {
         match self {
             Slots::Near { slots, .. } => slots.iter().filter(|slot| **slot != NONE).count(),
             Slots::Integer(slots) => slots.len(),

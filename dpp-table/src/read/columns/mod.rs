@@ -1,5 +1,5 @@
-//! Columns whose pages are decoded here, straight into the arrays of their kinds: numbers (`flat`) and lists of ids (`lists`),
-//! which is what tables for training are made of. Which columns those are, `shape` says; all others are the Parquet crate's.
+//! Columns whose pages are decoded here, straight into the arrays of their kinds: numbers (`flat`), lists of ids (`lists`), and
+//! both by key (`maps`), which is what tables for training are made of. Which columns those are, `shape` says; all others are the Parquet crate's.
 //!
 //! ```text
 //! chunk ─▶ pages (walked, unpacked) ─▶ levels: runs ─▶ which rows and lists have values
@@ -11,25 +11,32 @@
 mod bits;
 mod delta;
 mod flat;
+mod leaf;
 mod lists;
+mod maps;
 pub(crate) mod runs;
 pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
 mod values;
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::error::Error;
 use crate::read::columns::flat::Flat;
+use crate::read::columns::leaf::{Leaf, Most};
 pub(crate) use crate::read::columns::lists::Definition;
 use crate::read::columns::lists::Lists;
-use crate::read::columns::shape::{Shape, StoredAs};
+use crate::read::columns::maps::{Entries, IdLists, Maps, Numbers};
+use crate::read::columns::shape::{Keys, Shape, StoredAs};
 use crate::read::columns::values::{Double, Float, Int32, Int64};
 use crate::read::fetch::FetchedPiece;
 use crate::read::pages::PageFault;
-use crate::read::value_map::ValueMap;
+use crate::read::pages::walk::{DictionaryPage, PageWalk};
+use crate::read::value_map::{MapValues, ValueMap};
 
 /// One column of a piece, read forwards.
 pub(crate) trait Column: Send {
@@ -101,6 +108,16 @@ impl Columns {
 }
 
 fn open(shape: Shape) -> Result<Box<dyn Column>, PageFault> {
+    if let Some(keys) = shape.keys {
+        let values = entries(
+            shape.stored,
+            shape.list.is_some(),
+            shape.pages,
+            &shape.dictionary,
+            &keys,
+        )?;
+        return map(keys, values);
+    }
     let (walk, dictionary) = (shape.pages, &shape.dictionary);
     let (dense, ids) = match shape.map {
         Some(ValueMap::Dense(map)) => (Some(map), None),
@@ -117,6 +134,62 @@ fn open(shape: Shape) -> Result<Box<dyn Column>, PageFault> {
         }
         (StoredAs::Int64, Some(list)) => {
             Box::new(Lists::<Int64>::new(walk, dictionary, list, ids)?)
+        }
+    })
+}
+
+fn map(keys: Keys, values: Box<dyn Entries>) -> Result<Box<dyn Column>, PageFault> {
+    let slots = keys.slots;
+    let place: MapValues<i64> = Arc::new(move |keys| slots.place(keys));
+    let (walk, dictionary, list) = (keys.pages, &keys.dictionary, keys.list);
+    Ok(match keys.stored {
+        StoredAs::Int32 => {
+            let keys = Lists::<Int32>::new(walk, dictionary, list, Some(place))?;
+            Box::new(Maps::new(keys, values))
+        }
+        _ => {
+            let keys = Lists::<Int64>::new(walk, dictionary, list, Some(place))?;
+            Box::new(Maps::new(keys, values))
+        }
+    })
+}
+
+fn entries(
+    stored: StoredAs,
+    of_lists: bool,
+    walk: PageWalk,
+    dictionary: &DictionaryPage,
+    keys: &Keys,
+) -> Result<Box<dyn Entries>, PageFault> {
+    let (meaning, slots) = (keys.meaning, keys.slots.len());
+    let most = Most {
+        repetition: 1 + u8::from(of_lists),
+        definition: meaning.value,
+    };
+    Ok(match (stored, of_lists) {
+        (StoredAs::Float, _) => {
+            let leaf = Leaf::<Float>::new(walk, dictionary, most, None)?;
+            Box::new(Numbers::new(leaf, meaning, slots))
+        }
+        (StoredAs::Double, _) => {
+            let leaf = Leaf::<Double>::new(walk, dictionary, most, None)?;
+            Box::new(Numbers::new(leaf, meaning, slots))
+        }
+        (StoredAs::Int32, false) => {
+            let leaf = Leaf::<Int32>::new(walk, dictionary, most, None)?;
+            Box::new(Numbers::new(leaf, meaning, slots))
+        }
+        (StoredAs::Int64, false) => {
+            let leaf = Leaf::<Int64>::new(walk, dictionary, most, None)?;
+            Box::new(Numbers::new(leaf, meaning, slots))
+        }
+        (StoredAs::Int32, true) => {
+            let leaf = Leaf::<Int32>::new(walk, dictionary, most, None)?;
+            Box::new(IdLists::new(leaf, meaning, slots))
+        }
+        (StoredAs::Int64, true) => {
+            let leaf = Leaf::<Int64>::new(walk, dictionary, most, None)?;
+            Box::new(IdLists::new(leaf, meaning, slots))
         }
     })
 }

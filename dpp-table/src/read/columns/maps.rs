@@ -1,0 +1,288 @@
+//! A column of features by integer key: of each row's entries only those of wanted keys are kept, in their slots.
+//!
+//! ```text
+//! keys    ─▶ slots, by the dictionary where there is one ─┐
+//! values  ─▶ entry by entry: taken, or stepped over  ◀────┘ ─▶ an array for each slot
+//! ```
+//!
+//! Of entries of one key in a row the last one counts.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, StructArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow::datatypes::{DataType, Field, Int64Type};
+
+use crate::read::columns::Column;
+use crate::read::columns::flat::ArrowNative;
+use crate::read::columns::leaf::Leaf;
+use crate::read::columns::lists::Lists;
+use crate::read::columns::values::Stored;
+use crate::read::pages::PageFault;
+
+/// Where the reading of a map stands.
+pub(crate) struct Maps<K: Stored<Read = i64>> {
+    /// Of each row's entries the slots; negative where a key is not wanted.
+    keys: Lists<K>,
+    values: Box<dyn Entries>,
+}
+
+/// The values of a map's entries.
+pub(crate) trait Entries: Send {
+    /// Takes those of the next `rows` rows, whose entries are for these slots.
+    fn read(&mut self, rows: usize, slots: &[i64]) -> Result<(), PageFault>;
+    /// Leaves out the next `rows` rows.
+    fn skip(&mut self, rows: usize) -> Result<(), PageFault>;
+    /// Of each slot the rows taken since the last call.
+    fn finish(&mut self) -> Vec<ArrayRef>;
+}
+
+impl<K: Stored<Read = i64>> Maps<K> {
+    pub(crate) fn new(keys: Lists<K>, values: Box<dyn Entries>) -> Maps<K> {
+        Maps { keys, values }
+    }
+}
+
+impl<K: Stored<Read = i64>> Column for Maps<K> {
+    fn read(&mut self, rows: usize) -> Result<(), PageFault> {
+        self.keys.read(rows)?;
+        let keys = self.keys.finish();
+        let slots = keys.as_list::<i32>().values().as_primitive::<Int64Type>();
+        self.values.read(rows, slots.values())
+    }
+
+    fn skip(&mut self, rows: usize) -> Result<(), PageFault> {
+        self.keys.skip(rows)?;
+        self.values.skip(rows)
+    }
+
+    /// A struct with a field for each slot.
+    fn finish(&mut self) -> ArrayRef {
+        let slots = self.values.finish();
+        let field = |(slot, array): (usize, &ArrayRef)| {
+            Field::new(slot.to_string(), array.data_type().clone(), true)
+        };
+        let fields: Vec<Field> = slots.iter().enumerate().map(field).collect();
+        Arc::new(StructArray::new(fields.into(), slots, None))
+    }
+}
+
+/// What the definition levels of a map's values mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Meaning {
+    /// From here on there is an entry.
+    pub(crate) entry: u8,
+    /// From here on its value is not null.
+    pub(crate) valid: u8,
+    /// There is a number, or an id of a list.
+    pub(crate) value: u8,
+}
+
+/// Numbers, one an entry.
+pub(crate) struct Numbers<S: Stored> {
+    leaf: Leaf<S>,
+    meaning: Meaning,
+    rows: usize,
+    slots: Vec<NumberSlot<S::Read>>,
+    /// Of the page being read.
+    present: Vec<S::Read>,
+}
+
+/// A value a row, and whether there is one.
+#[derive(Clone, Default)]
+struct NumberSlot<T> {
+    values: Vec<T>,
+    valid: Vec<bool>,
+}
+
+impl<S: Stored> Numbers<S> {
+    pub(crate) fn new(leaf: Leaf<S>, meaning: Meaning, slots: usize) -> Numbers<S> {
+        Numbers {
+            leaf,
+            meaning,
+            rows: 0,
+            slots: vec![NumberSlot::default(); slots],
+            present: Vec::new(),
+        }
+    }
+}
+
+impl<S: Stored> Entries for Numbers<S>
+where
+    S::Read: ArrowNative,
+{
+    fn read(&mut self, rows: usize, slots: &[i64]) -> Result<(), PageFault> {
+        let (meaning, taken, present) = (self.meaning, &mut self.slots, &mut self.present);
+        let mut begun = self.rows;
+        self.rows += rows;
+        for slot in taken.iter_mut() {
+            slot.values.resize(self.rows, S::Read::default());
+            slot.valid.resize(self.rows, false);
+        }
+        let mut slots = slots.iter();
+        self.leaf.walk(rows, |page, dictionary, entries| {
+            let definition = &page.definition[entries.clone()];
+            let values = definition.iter().filter(|level| **level == meaning.value);
+            present.clear();
+            page.values.read(values.count(), dictionary, present)?;
+            let mut next = 0;
+            for (repetition, definition) in page.repetition[entries].iter().zip(definition) {
+                begun += usize::from(*repetition == 0);
+                if *definition < meaning.entry {
+                    continue;
+                }
+                let is_valid = *definition == meaning.value;
+                let slot = usize::try_from(*slots.next().ok_or(PageFault::Rows)?);
+                if let Ok(slot) = slot {
+                    let slot = &mut taken[slot];
+                    slot.valid[begun - 1] = is_valid;
+                    slot.values[begun - 1] = match is_valid {
+                        true => present[next],
+                        false => S::Read::default(),
+                    };
+                }
+                next += usize::from(is_valid);
+            }
+            Ok(())
+        })?;
+        ended(slots)
+    }
+
+    fn skip(&mut self, rows: usize) -> Result<(), PageFault> {
+        self.leaf.skip(rows)
+    }
+
+    fn finish(&mut self) -> Vec<ArrayRef> {
+        self.rows = 0;
+        let array = |slot: &mut NumberSlot<S::Read>| {
+            let slot = std::mem::take(slot);
+            <S::Read as ArrowNative>::array(slot.values, nulls(slot.valid))
+        };
+        self.slots.iter_mut().map(array).collect()
+    }
+}
+
+/// Lists of ids, one an entry. Null ids are dropped, null lists are as if there were no entry.
+pub(crate) struct IdLists<S: Stored<Read = i64>> {
+    leaf: Leaf<S>,
+    meaning: Meaning,
+    rows: usize,
+    slots: Vec<ListSlot>,
+}
+
+/// The ids of all rows, and how many are each row's.
+#[derive(Clone, Default)]
+struct ListSlot {
+    ids: Vec<i64>,
+    lengths: Vec<usize>,
+    valid: Vec<bool>,
+}
+
+impl<S: Stored<Read = i64>> IdLists<S> {
+    pub(crate) fn new(leaf: Leaf<S>, meaning: Meaning, slots: usize) -> IdLists<S> {
+        IdLists {
+            leaf,
+            meaning,
+            rows: 0,
+            slots: vec![ListSlot::default(); slots],
+        }
+    }
+}
+
+impl<S: Stored<Read = i64>> Entries for IdLists<S> {
+    fn read(&mut self, rows: usize, slots: &[i64]) -> Result<(), PageFault> {
+        let (meaning, taken) = (self.meaning, &mut self.slots);
+        let mut begun = self.rows;
+        self.rows += rows;
+        for slot in taken.iter_mut() {
+            slot.lengths.resize(self.rows, 0);
+            slot.valid.resize(self.rows, false);
+        }
+        let mut slots = slots.iter();
+        // the slot that ids are for, which a page may end within
+        let mut current = None;
+        self.leaf.walk(rows, |page, dictionary, entries| {
+            let levels = page.repetition[entries.clone()].iter();
+            let levels = levels.zip(&page.definition[entries]);
+            // ids for the current slot, or for none, that were not taken or stepped over yet
+            let mut waiting = 0;
+            for (repetition, definition) in levels {
+                if *repetition <= 1 {
+                    let next = match *definition < meaning.entry {
+                        true => None,
+                        false => {
+                            let slot = slots.next().ok_or(PageFault::Rows)?;
+                            usize::try_from(*slot).ok()
+                        }
+                    };
+                    if current.is_some() || next.is_some() {
+                        let ids = std::mem::take(&mut waiting);
+                        match current.map(|slot: usize| &mut taken[slot]) {
+                            Some(slot) => {
+                                page.values.read(ids, dictionary, &mut slot.ids)?;
+                                slot.lengths[begun - 1] += ids;
+                            }
+                            None => page.values.skip(ids)?,
+                        }
+                    }
+                    begun += usize::from(*repetition == 0);
+                    current = next;
+                    if let Some(slot) = next {
+                        taken[slot].begin(begun - 1, *definition >= meaning.valid);
+                    }
+                }
+                waiting += usize::from(*definition == meaning.value);
+            }
+            match current.map(|slot| &mut taken[slot]) {
+                Some(slot) => {
+                    page.values.read(waiting, dictionary, &mut slot.ids)?;
+                    slot.lengths[begun - 1] += waiting;
+                    Ok(())
+                }
+                None => page.values.skip(waiting),
+            }
+        })?;
+        ended(slots)
+    }
+
+    fn skip(&mut self, rows: usize) -> Result<(), PageFault> {
+        self.leaf.skip(rows)
+    }
+
+    fn finish(&mut self) -> Vec<ArrayRef> {
+        self.rows = 0;
+        let item = Arc::new(Field::new_list_field(DataType::Int64, true));
+        let array = |slot: &mut ListSlot| -> ArrayRef {
+            let slot = std::mem::take(slot);
+            let ids = Arc::new(Int64Array::from(slot.ids));
+            let offsets = OffsetBuffer::from_lengths(slot.lengths);
+            Arc::new(ListArray::new(
+                item.clone(),
+                offsets,
+                ids,
+                nulls(slot.valid),
+            ))
+        };
+        self.slots.iter_mut().map(array).collect()
+    }
+}
+
+impl ListSlot {
+    /// An entry begins, which takes the place of one before in its row.
+    fn begin(&mut self, row: usize, is_valid: bool) {
+        let before = std::mem::take(&mut self.lengths[row]);
+        self.ids.truncate(self.ids.len() - before);
+        self.valid[row] = is_valid;
+    }
+}
+
+/// Every entry has had its value.
+fn ended(mut slots: std::slice::Iter<'_, i64>) -> Result<(), PageFault> {
+    slots.next().map_or(Ok(()), |_| Err(PageFault::Rows))
+}
+
+fn nulls(valid: Vec<bool>) -> Option<NullBuffer> {
+    valid
+        .contains(&false)
+        .then(|| NullBuffer::new(BooleanBuffer::from(valid)))
+}
