@@ -138,32 +138,22 @@ fn each_room_has_its_own_tools() {
     }
 }
 
+/// The crates that a package links, one a line.
+fn tree(package: &str, features: &[&str]) -> String {
+    let asked = [
+        "tree", "-p", package, "-e", "normal", "--prefix", "none", "-f", "{p}",
+    ];
+    cargo(&[&asked, features].concat())
+}
+
 #[test]
 fn the_light_client_links_no_parquet_and_no_transforms() {
-    let tree = |features: &[&str]| {
-        cargo(
-            &[
-                &[
-                    "tree",
-                    "-p",
-                    "dpp-client",
-                    "-e",
-                    "normal",
-                    "--prefix",
-                    "none",
-                    "-f",
-                    "{p}",
-                ],
-                features,
-            ]
-            .concat(),
-        )
-    };
     let links = |tree: &str, name: &str| {
         tree.lines()
             .any(|line| line.starts_with(&format!("{name} ")))
     };
-    let (light, whole) = (tree(&["--no-default-features"]), tree(&[]));
+    let light = tree("dpp-client", &["--no-default-features"]);
+    let whole = tree("dpp-client", &[]);
     for name in [
         "parquet",
         "arrow",
@@ -182,17 +172,7 @@ fn the_light_client_links_no_parquet_and_no_transforms() {
 
 #[test]
 fn nothing_that_the_package_links_runs_before_it_is_asked_to() {
-    let tree = cargo(&[
-        "tree",
-        "-p",
-        "dpp-python",
-        "-e",
-        "normal",
-        "--prefix",
-        "none",
-        "-f",
-        "{p}",
-    ]);
+    let tree = tree("dpp-python", &[]);
     let links = |name: &str| tree.lines().any(|line| line.starts_with(name));
     assert!(links("dpp-worker ") && links("tokio "), "{tree}");
     for before_main in ["ctor ", "small_ctor ", "fastant "] {

@@ -10,17 +10,13 @@ use parquet::basic::Type as PhysicalType;
 use parquet::column::page::{Page, PageReader};
 
 use crate::features::feature_map::MapKey;
-use crate::read::pages::header::{Header, PLAIN_DICTIONARY, PageKind, RLE_DICTIONARY};
+use crate::read::pages;
+use crate::read::pages::header::{PLAIN_DICTIONARY, PageKind, RLE_DICTIONARY};
 use crate::read::sparse::SparseFile;
 
 /// Whether the chunk, or the part of it that `range` is, begins with a dictionary that all its pages refer to.
 pub(crate) fn is_complete(file: &SparseFile, range: Range<u64>) -> bool {
-    let mut position = range.start;
-    let mut kinds = std::iter::from_fn(|| {
-        let header = (position < range.end).then(|| Header::at(file, position))??;
-        position += header.bytes + header.compressed_bytes;
-        Some(header.kind)
-    });
+    let mut kinds = pages::headers(file, range).map(|(_, header)| header.kind);
     let refers = |kind| match kind {
         PageKind::Data(data) => [PLAIN_DICTIONARY, RLE_DICTIONARY].contains(&data.encoding),
         PageKind::Dictionary { .. } => false,

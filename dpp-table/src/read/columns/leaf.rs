@@ -69,6 +69,10 @@ impl<S: Stored> Leaf<S> {
         loop {
             let entries = self.page.entries_until_row(rows - begun);
             let ended = entries.end < self.page.repetition.len();
+            // of a row that ended before nothing goes on
+            if begun == 0 && rows > 0 && self.page.goes_on_at(&entries) {
+                return Err(PageFault::Rows);
+            }
             begun += begins(&self.page.repetition[entries.clone()]);
             self.page.at = entries.end;
             each(&mut self.page, &self.dictionary, entries)?;
@@ -186,6 +190,11 @@ impl<S: Stored> Page<S> {
     fn give_back(&mut self) -> (Vec<u8>, Vec<u8>) {
         let page = std::mem::replace(self, Page::empty());
         (page.repetition, page.definition)
+    }
+
+    /// Whether the first of these entries belongs to the row before.
+    fn goes_on_at(&self, entries: &Range<usize>) -> bool {
+        !entries.is_empty() && self.repetition[entries.start] > 0
     }
 
     /// The entries from here to where a row begins after `rows` more have begun, or to the page's end.

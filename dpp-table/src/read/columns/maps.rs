@@ -15,10 +15,12 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 
 use crate::read::columns::Column;
 use crate::read::columns::flat::ArrowNative;
-use crate::read::columns::leaf::Leaf;
-use crate::read::columns::lists::Lists;
-use crate::read::columns::values::Stored;
+use crate::read::columns::leaf::{Leaf, Most};
+use crate::read::columns::lists::{Definition, Lists};
+use crate::read::columns::values::{Dictionary, Stored, Values};
 use crate::read::pages::PageFault;
+use crate::read::pages::walk::{DictionaryPage, PageWalk};
+use crate::read::value_map::MapValues;
 
 /// Where the reading of a map stands.
 pub(crate) struct Maps<K: Stored<Read = i64>> {
@@ -38,8 +40,16 @@ pub(crate) trait Entries: Send {
 }
 
 impl<K: Stored<Read = i64>> Maps<K> {
-    pub(crate) fn new(keys: Lists<K>, values: Box<dyn Entries>) -> Maps<K> {
-        Maps { keys, values }
+    /// `place` puts each key's slot in its place.
+    pub(crate) fn new(
+        pages: PageWalk,
+        dictionary: &DictionaryPage,
+        meaning: Meaning,
+        place: MapValues<i64>,
+        values: Box<dyn Entries>,
+    ) -> Result<Self, PageFault> {
+        let keys = Lists::new(pages, dictionary, meaning.of_keys(), Some(place))?;
+        Ok(Maps { keys, values })
     }
 }
 
@@ -78,6 +88,16 @@ pub(crate) struct Meaning {
     pub(crate) value: u8,
 }
 
+impl Meaning {
+    /// What those of the keys mean: no key is null.
+    fn of_keys(self) -> Definition {
+        Definition {
+            list: self.entry - 1,
+            id: self.entry,
+        }
+    }
+}
+
 /// Numbers, one an entry.
 pub(crate) struct Numbers<S: Stored> {
     leaf: Leaf<S>,
@@ -96,14 +116,23 @@ struct NumberSlot<T> {
 }
 
 impl<S: Stored> Numbers<S> {
-    pub(crate) fn new(leaf: Leaf<S>, meaning: Meaning, slots: usize) -> Numbers<S> {
-        Numbers {
-            leaf,
+    pub(crate) fn new(
+        pages: PageWalk,
+        dictionary: &DictionaryPage,
+        meaning: Meaning,
+        slots: usize,
+    ) -> Result<Self, PageFault> {
+        let most = Most {
+            repetition: 1,
+            definition: meaning.value,
+        };
+        Ok(Numbers {
+            leaf: Leaf::new(pages, dictionary, most, None)?,
             meaning,
             rows: 0,
             slots: vec![NumberSlot::default(); slots],
             present: Vec::new(),
-        }
+        })
     }
 }
 
@@ -179,13 +208,22 @@ struct ListSlot {
 }
 
 impl<S: Stored<Read = i64>> IdLists<S> {
-    pub(crate) fn new(leaf: Leaf<S>, meaning: Meaning, slots: usize) -> IdLists<S> {
-        IdLists {
-            leaf,
+    pub(crate) fn new(
+        pages: PageWalk,
+        dictionary: &DictionaryPage,
+        meaning: Meaning,
+        slots: usize,
+    ) -> Result<Self, PageFault> {
+        let most = Most {
+            repetition: 2,
+            definition: meaning.value,
+        };
+        Ok(IdLists {
+            leaf: Leaf::new(pages, dictionary, most, None)?,
             meaning,
             rows: 0,
             slots: vec![ListSlot::default(); slots],
-        }
+        })
     }
 }
 
@@ -217,13 +255,8 @@ impl<S: Stored<Read = i64>> Entries for IdLists<S> {
                     };
                     if current.is_some() || next.is_some() {
                         let ids = std::mem::take(&mut waiting);
-                        match current.map(|slot: usize| &mut taken[slot]) {
-                            Some(slot) => {
-                                page.values.read(ids, dictionary, &mut slot.ids)?;
-                                slot.lengths[begun - 1] += ids;
-                            }
-                            None => page.values.skip(ids)?,
-                        }
+                        let slot = current.map(|slot: usize| &mut taken[slot]);
+                        give(&mut page.values, dictionary, ids, slot, begun)?;
                     }
                     begun += usize::from(*repetition == 0);
                     current = next;
@@ -233,14 +266,8 @@ impl<S: Stored<Read = i64>> Entries for IdLists<S> {
                 }
                 waiting += usize::from(*definition == meaning.value);
             }
-            match current.map(|slot| &mut taken[slot]) {
-                Some(slot) => {
-                    page.values.read(waiting, dictionary, &mut slot.ids)?;
-                    slot.lengths[begun - 1] += waiting;
-                    Ok(())
-                }
-                None => page.values.skip(waiting),
-            }
+            let slot = current.map(|slot| &mut taken[slot]);
+            give(&mut page.values, dictionary, waiting, slot, begun)
         })?;
         ended(slots)
     }
@@ -274,6 +301,21 @@ impl ListSlot {
         self.ids.truncate(self.ids.len() - before);
         self.valid[row] = is_valid;
     }
+}
+
+/// Gives the next ids to the slot's row that began last, or to nobody.
+fn give<S: Stored<Read = i64>>(
+    values: &mut Values<S>,
+    dictionary: &Dictionary<i64>,
+    ids: usize,
+    slot: Option<&mut ListSlot>,
+    begun: usize,
+) -> Result<(), PageFault> {
+    let Some(slot) = slot else {
+        return values.skip(ids);
+    };
+    slot.lengths[begun - 1] += ids;
+    values.read(ids, dictionary, &mut slot.ids)
 }
 
 /// Every entry has had its value.

@@ -27,7 +27,6 @@ use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::error::Error;
 use crate::read::columns::flat::Flat;
-use crate::read::columns::leaf::{Leaf, Most};
 pub(crate) use crate::read::columns::lists::Definition;
 use crate::read::columns::lists::Lists;
 use crate::read::columns::maps::{Entries, IdLists, Maps, Numbers};
@@ -109,13 +108,7 @@ impl Columns {
 
 fn open(shape: Shape) -> Result<Box<dyn Column>, PageFault> {
     if let Some(keys) = shape.keys {
-        let values = entries(
-            shape.stored,
-            shape.list.is_some(),
-            shape.pages,
-            &shape.dictionary,
-            &keys,
-        )?;
+        let values = entries(shape.stored, shape.pages, &shape.dictionary, &keys)?;
         return map(keys, values);
     }
     let (walk, dictionary) = (shape.pages, &shape.dictionary);
@@ -139,57 +132,42 @@ fn open(shape: Shape) -> Result<Box<dyn Column>, PageFault> {
 }
 
 fn map(keys: Keys, values: Box<dyn Entries>) -> Result<Box<dyn Column>, PageFault> {
-    let slots = keys.slots;
+    let (slots, meaning) = (keys.slots, keys.meaning);
     let place: MapValues<i64> = Arc::new(move |keys| slots.place(keys));
-    let (walk, dictionary, list) = (keys.pages, &keys.dictionary, keys.list);
+    let (walk, dictionary) = (keys.pages, &keys.dictionary);
     Ok(match keys.stored {
-        StoredAs::Int32 => {
-            let keys = Lists::<Int32>::new(walk, dictionary, list, Some(place))?;
-            Box::new(Maps::new(keys, values))
-        }
-        _ => {
-            let keys = Lists::<Int64>::new(walk, dictionary, list, Some(place))?;
-            Box::new(Maps::new(keys, values))
-        }
+        StoredAs::Int32 => Box::new(Maps::<Int32>::new(
+            walk, dictionary, meaning, place, values,
+        )?),
+        _ => Box::new(Maps::<Int64>::new(
+            walk, dictionary, meaning, place, values,
+        )?),
     })
 }
 
 fn entries(
     stored: StoredAs,
-    of_lists: bool,
     walk: PageWalk,
     dictionary: &DictionaryPage,
     keys: &Keys,
 ) -> Result<Box<dyn Entries>, PageFault> {
     let (meaning, slots) = (keys.meaning, keys.slots.len());
-    let most = Most {
-        repetition: 1 + u8::from(of_lists),
-        definition: meaning.value,
-    };
-    Ok(match (stored, of_lists) {
-        (StoredAs::Float, _) => {
-            let leaf = Leaf::<Float>::new(walk, dictionary, most, None)?;
-            Box::new(Numbers::new(leaf, meaning, slots))
-        }
+    Ok(match (stored, keys.to_lists) {
+        (StoredAs::Float, _) => Box::new(Numbers::<Float>::new(walk, dictionary, meaning, slots)?),
         (StoredAs::Double, _) => {
-            let leaf = Leaf::<Double>::new(walk, dictionary, most, None)?;
-            Box::new(Numbers::new(leaf, meaning, slots))
+            Box::new(Numbers::<Double>::new(walk, dictionary, meaning, slots)?)
         }
         (StoredAs::Int32, false) => {
-            let leaf = Leaf::<Int32>::new(walk, dictionary, most, None)?;
-            Box::new(Numbers::new(leaf, meaning, slots))
+            Box::new(Numbers::<Int32>::new(walk, dictionary, meaning, slots)?)
         }
         (StoredAs::Int64, false) => {
-            let leaf = Leaf::<Int64>::new(walk, dictionary, most, None)?;
-            Box::new(Numbers::new(leaf, meaning, slots))
+            Box::new(Numbers::<Int64>::new(walk, dictionary, meaning, slots)?)
         }
         (StoredAs::Int32, true) => {
-            let leaf = Leaf::<Int32>::new(walk, dictionary, most, None)?;
-            Box::new(IdLists::new(leaf, meaning, slots))
+            Box::new(IdLists::<Int32>::new(walk, dictionary, meaning, slots)?)
         }
         (StoredAs::Int64, true) => {
-            let leaf = Leaf::<Int64>::new(walk, dictionary, most, None)?;
-            Box::new(IdLists::new(leaf, meaning, slots))
+            Box::new(IdLists::<Int64>::new(walk, dictionary, meaning, slots)?)
         }
     })
 }

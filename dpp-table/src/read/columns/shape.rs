@@ -51,9 +51,8 @@ pub(crate) struct Keys {
     pub(crate) pages: PageWalk,
     pub(crate) dictionary: DictionaryPage,
     pub(crate) chunk: Range<u64>,
-    /// What the levels of keys mean.
-    pub(crate) list: Definition,
-    /// What the levels of values mean.
+    /// Whether values are lists.
+    pub(crate) to_lists: bool,
     pub(crate) meaning: Meaning,
     pub(crate) slots: Slots,
 }
@@ -147,7 +146,7 @@ fn map(
         pages,
         dictionary,
         chunk,
-        list: form.list,
+        to_lists: form.to_lists,
         meaning: form.meaning,
         slots: wanted.slots,
     };
@@ -157,7 +156,7 @@ fn map(
     Ok(Some(Shape {
         name: name.to_owned(),
         stored: form.value,
-        list: form.of_lists.then_some(form.list),
+        list: None,
         pages,
         dictionary,
         values: group.column(leaf + 1).num_values().unsigned_abs(),
@@ -172,8 +171,7 @@ fn map(
 struct MapForm {
     key: StoredAs,
     value: StoredAs,
-    of_lists: bool,
-    list: Definition,
+    to_lists: bool,
     meaning: Meaning,
     /// Of keys and of values.
     codecs: (Codec, Codec),
@@ -196,7 +194,7 @@ fn map_form(
     };
     let schema = group.schema_descr();
     let (keys, values) = (schema.column(leaf), schema.column(leaf + 1));
-    let (item, of_lists) = match value.data_type() {
+    let (item, to_lists) = match value.data_type() {
         DataType::List(item) => (item.data_type(), true),
         other => (other, false),
     };
@@ -212,15 +210,15 @@ fn map_form(
     let [_, valued] = entry.get_fields() else {
         return None;
     };
-    let list = u8::from(is_nullable(root));
+    let entry_level = u8::from(is_nullable(root)) + 1;
     let meaning = Meaning {
-        entry: list + 1,
-        valid: list + 1 + u8::from(is_nullable(valued)),
+        entry: entry_level,
+        valid: entry_level + u8::from(is_nullable(valued)),
         value: u8::try_from(values.max_def_level()).ok()?,
     };
     // from a value that is there to a number that is there: nothing, or a list's entry, and the id itself if it may be null
     let between = meaning.value.checked_sub(meaning.valid)?;
-    let fits = match of_lists {
+    let fits = match to_lists {
         true => is_integer(value) && (1..=2).contains(&between),
         false => between == 0,
     };
@@ -229,16 +227,12 @@ fn map_form(
         keys.max_def_level(),
         values.max_rep_level(),
     ];
-    let expected = [1, i16::from(meaning.entry), 1 + i16::from(of_lists)];
+    let expected = [1, i16::from(meaning.entry), 1 + i16::from(to_lists)];
     (fits && is_integer(key) && levels == expected).then_some(())?;
     Some(MapForm {
         key,
         value,
-        of_lists,
-        list: Definition {
-            list,
-            id: meaning.entry,
-        },
+        to_lists,
         meaning,
         codecs: (
             codec(group.column(leaf), key)?,

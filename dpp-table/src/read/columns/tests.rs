@@ -23,10 +23,10 @@ use rand::{RngExt, SeedableRng};
 
 use crate::read::columns::shape::shapes;
 use crate::read::fetch::{FetchedPiece, PieceRequest};
-use crate::read::hold;
 use crate::read::sparse::SparseFile;
 use crate::read::stream::Stream;
 use crate::read::value_map::ValueMap;
+use crate::read::{hold, pages};
 use crate::table::Table;
 
 #[derive(Clone, Debug)]
@@ -124,6 +124,54 @@ fn check_mapped(features: &[Feature], piece: impl Fn() -> FetchedPiece) {
             false => assert_eq!(found, plain),
         }
     }
+}
+
+/// Of a file whose first entry of a map's values goes on with a row, though none has begun, one learns what is wrong.
+#[test]
+fn values_that_belong_to_no_row_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("part.parquet");
+    let mut maps = MapBuilder::new(None, Int32Builder::new(), Float32Builder::new());
+    for row in 0..16 {
+        maps.keys().append_value(7);
+        maps.values().append_value(row as f32);
+        maps.append(true).unwrap();
+    }
+    let maps: ArrayRef = Arc::new(maps.finish());
+    let stored = RecordBatch::try_from_iter([("by key", maps)]).unwrap();
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, stored.schema(), Some(properties)).unwrap();
+    writer.write(&stored).unwrap();
+    let metadata = writer.close().unwrap();
+    let (start, length) = metadata.row_group(0).column(1).byte_range();
+    let whole = 0..bytes.len() as u64;
+    let file = SparseFile::new(
+        std::slice::from_ref(&whole),
+        vec![bytes.clone().into()],
+        whole.end,
+    );
+    let (position, header) = pages::headers(&file, start..start + length).next().unwrap();
+    // its levels of repetition: one run of sixteen zeros
+    let levels = (position + header.bytes) as usize;
+    assert_eq!(bytes[levels..levels + 2], [16 << 1, 0]);
+    std::fs::write(&path, &bytes).unwrap();
+    let read = || {
+        let table = Opened::new(folder.path()).without_whole_maps();
+        let batches = table.piece(0, 0..16, Vec::new(), 16).decode().unwrap();
+        batches.collect::<Result<Vec<_>, _>>()
+    };
+    assert!(read().is_ok());
+    bytes[levels + 1] = 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let refused = read().unwrap_err().to_string();
+    assert!(
+        refused.contains("column by key") && !refused.contains("panicked"),
+        "{refused}"
+    );
 }
 
 fn map_dense(values: &mut [f32]) {

@@ -55,15 +55,18 @@ pub(crate) enum PageFault {
 ///
 /// `range` begins with a page. The walk ends with it, or at the first header that makes no sense.
 pub(crate) fn check(file: &SparseFile, range: Range<u64>, at_most: u64) -> Result<(), PageFault> {
+    headers(file, range)
+        .try_for_each(|(position, header)| checked(file, &header, position, at_most))
+}
+
+/// The pages' headers and where they are, until the range ends or one makes no sense. `range` begins with a page.
+pub(crate) fn headers(file: &SparseFile, range: Range<u64>) -> impl Iterator<Item = (u64, Header)> {
     let mut position = range.start;
-    while position < range.end {
-        let Some(header) = Header::at(file, position) else {
-            break;
-        };
-        checked(file, &header, position, at_most)?;
-        position += header.bytes + header.compressed_bytes;
-    }
-    Ok(())
+    std::iter::from_fn(move || {
+        let header = (position < range.end).then(|| Header::at(file, position))??;
+        let next = position + header.bytes + header.compressed_bytes;
+        Some((std::mem::replace(&mut position, next), header))
+    })
 }
 
 /// Refuses one page, whose header is at `position`.
