@@ -15,6 +15,7 @@ use crate::{
     failed,
     machine::Machine,
     pipeline::{Pipeline, Way},
+    rounds::median,
     tables,
 };
 
@@ -142,9 +143,4 @@ fn synth(arguments: &Arguments, folder: &Path) -> Result<(), Error> {
         "--preset w2 --files 1 --rows {rows} --dense {dense} --sparse {sparse} --seed {seed}"
     );
     tables::synth(folder, &options)
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }

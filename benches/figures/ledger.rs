@@ -212,7 +212,7 @@ async fn write_tables(
     );
     tables::synth(&map, &options)?;
     for (name, order) in [("flat", Vec::new()), ("by_usage", by_usage)] {
-        tables::flattened(&map, &folder.join(name), order).await?;
+        tables::flattened(&map, &folder.join(name), order, ALL_ROWS).await?;
     }
     Ok(())
 }
@@ -276,6 +276,9 @@ impl Figure {
         format!("{head}{lines}in all {:.2}x", self.total)
     }
 }
+
+/// Bytes of a row group that ends with its file, as the map table's does: batches end where row groups do.
+const ALL_ROWS: u64 = u64::MAX;
 
 /// A request for every column chunk.
 const NOT_AT_ALL: CoalesceSettings = CoalesceSettings {

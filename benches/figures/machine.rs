@@ -8,7 +8,7 @@ use serde::Serialize;
 /// The machine a figure belongs to.
 #[derive(Serialize)]
 pub(crate) struct Machine {
-    cores: usize,
+    pub(crate) cores: usize,
     processor: String,
 }
 
@@ -47,6 +47,37 @@ pub(crate) fn cpu_seconds_of(process: u32) -> io::Result<f64> {
         .filter_map(|ticks| ticks.parse::<u64>().ok())
         .sum();
     Ok(ticks as f64 / TICKS_PER_SECOND)
+}
+
+/// Most memory that a process had so far.
+pub(crate) fn peak_bytes(process: u32) -> io::Result<u64> {
+    status_bytes(process, "VmHWM:")
+}
+
+/// Most memory that a process had so far, less what files back now. Code that was first touched after the peak makes it too
+/// little by its size.
+pub(crate) fn peak_anonymous_bytes(process: u32) -> io::Result<u64> {
+    Ok(peak_bytes(process)?.saturating_sub(status_bytes(process, "RssFile:")?))
+}
+
+/// The first of the cores that this process may use.
+pub(crate) fn first_core() -> io::Result<usize> {
+    status(std::process::id(), "Cpus_allowed_list:", |list| {
+        list.split(['-', ',']).next()?.parse().ok()
+    })
+}
+
+fn status_bytes(process: u32, name: &str) -> io::Result<u64> {
+    let kibibytes: u64 = status(process, name, |size| size.split(' ').next()?.parse().ok())?;
+    Ok(kibibytes << 10)
+}
+
+/// What /proc/PID/status says after `name`.
+fn status<T>(process: u32, name: &str, read: impl Fn(&str) -> Option<T>) -> io::Result<T> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let mut lines = status.lines();
+    let value = lines.find_map(|line| read(line.strip_prefix(name)?.trim()));
+    value.ok_or_else(|| io::Error::other(format!("no {name} of process {process}")))
 }
 
 /// Place of `utime` among the fields of /proc/PID/stat that follow the name.

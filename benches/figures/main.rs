@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, reason = "a binary's last words")]
 
 mod autoscale;
+mod end_to_end;
 mod flatmap;
 mod flatten;
 mod gaps;
@@ -16,9 +17,12 @@ mod plan;
 mod rebatch;
 mod reorder;
 mod resume;
+mod rounds;
 mod row_maps;
 mod rows;
+mod run;
 mod s3;
+mod scale;
 mod scaling;
 mod serve;
 mod sharing;
@@ -48,6 +52,11 @@ enum Figure {
     Rows(rows::Arguments),
     /// How well the number of workers follows demand, simulated
     Autoscale(autoscale::Arguments),
+    /// Tables to batches on-box and through a worker, what every part of it takes, and the floor beside it
+    EndToEnd(end_to_end::Arguments),
+    /// The floor of a run of `end-to-end`
+    #[command(hide = true)]
+    EndToEndFloor(end_to_end::FloorArguments),
     /// Decoded rows as columns against maps that are rebuilt of them, one a row
     Flatmap(flatmap::Arguments),
     /// Map layout against flattened columns, and pyarrow on the map
@@ -65,6 +74,8 @@ enum Figure {
     RebatchWorker(rebatch::WorkerArguments),
     /// Time to the first batch in the middle of an epoch, against a cold start's
     Resume(resume::Arguments),
+    /// What a row costs as rows, passes, files, features and threads grow
+    Scale(scale::Arguments),
     /// A fleet that follows a trainer whose speed changes, with workers that wait for a slow store
     Scaling(scaling::Arguments),
     /// What runs on one table at the same time cost at storage
@@ -83,6 +94,8 @@ async fn main() -> ExitCode {
     let measured = match Command::parse().figure {
         Figure::Rows(arguments) => rows::measure(arguments).await,
         Figure::Autoscale(arguments) => autoscale::measure(&arguments),
+        Figure::EndToEnd(arguments) => end_to_end::measure(arguments).await,
+        Figure::EndToEndFloor(arguments) => end_to_end::floor(arguments).await,
         Figure::Flatmap(arguments) => flatmap::measure(arguments).await,
         Figure::Flatten(arguments) => flatten::measure(arguments).await,
         Figure::Ledger(arguments) => ledger::measure(arguments).await,
@@ -91,6 +104,7 @@ async fn main() -> ExitCode {
         Figure::Rebatch(arguments) => rebatch::measure(arguments).await,
         Figure::RebatchWorker(arguments) => rebatch::serve(arguments).await,
         Figure::Resume(arguments) => resume::measure(arguments).await,
+        Figure::Scale(arguments) => scale::measure(arguments).await,
         Figure::Scaling(arguments) => scaling::measure(arguments).await,
         Figure::Sharing(arguments) => sharing::measure(arguments).await,
         Figure::Transport(arguments) => transport::measure(arguments).await,
@@ -122,12 +136,14 @@ Examples:
   figures autoscale --scenario steps
   figures rows --table /data/clicks --plan plan.json --batch-size 8192
   figures rows --table s3://ads/clicks --plan plan.json --service fleet://127.0.0.1:7400 --epochs 5
+  figures end-to-end w1 w2 w3 --epochs 5
   figures flatmap --dense 600 --sparse 300
   figures flatten --python .venv/bin/python
   figures ledger --json
   figures plan --cut last
   figures reorder --json
   figures resume --table /data/clicks --plan plan.json --lanes 1,8,64
+  figures scale --json
   figures scaling --kill-every 5
   figures sharing --runs 3
   figures transport --frame-mib 1

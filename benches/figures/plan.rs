@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use crate::{
     failed,
     machine::{Machine, cpu_time},
+    rounds::median,
 };
 
 /// What is measured.
@@ -233,11 +234,6 @@ impl Stored {
         let piece = self.table.fetch(self.request.clone()).await;
         piece.map_err(invalid)
     }
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }
 
 fn invalid(error: impl std::fmt::Display) -> Error {

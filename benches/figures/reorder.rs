@@ -16,7 +16,9 @@ use arrow::datatypes::{DataType, Field};
 use clap::Args;
 use dpp_client::Error;
 use dpp_proto::{Fault, fault::message_with_causes, v1};
-use dpp_table::{CoalesceSettings, PieceRequest, Table, TableOptions, coalesce, order_by_usage};
+use dpp_table::{
+    CoalesceSettings, PieceRequest, Table, TableOptions, WriteSettings, coalesce, order_by_usage,
+};
 use parquet::{
     arrow::ArrowWriter,
     file::reader::{FileReader as _, SerializedFileReader},
@@ -103,7 +105,8 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<String, Error> {
         .collect();
     let order = order_by_usage(&names, &learn);
     for (to, order) in [("stored", Vec::new()), ("by_usage", order)] {
-        tables::flattened(&made.join("source"), &made.join(to), order).await?;
+        let row_group = WriteSettings::default().row_group_bytes;
+        tables::flattened(&made.join("source"), &made.join(to), order, row_group).await?;
     }
     let server = Server::start(&arguments.s3, &folder.path().join("served")).map_err(failed)?;
     for name in ["stored", "by_usage"] {

@@ -8,7 +8,7 @@ use dpp_client::{BatchRows, Error, Loader, Place, Settings, State};
 use dpp_proto::v1;
 use serde::Serialize;
 
-use crate::{failed, machine::Machine, rows::read_plan};
+use crate::{failed, machine::Machine, rounds::median, rows::read_plan};
 
 /// What is measured.
 #[derive(Args)]
@@ -138,9 +138,4 @@ async fn open(arguments: &Arguments, plan: &v1::Plan, lanes: u64) -> Result<Load
         ..Settings::default()
     };
     Loader::open(place, table, plan.clone(), settings).await
-}
-
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
 }

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use dpp_client::Error;
 use dpp_ops::Registry;
 
-use crate::{failed, machine::cpu_seconds_of, transport};
+use crate::{failed, machine, transport};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -78,7 +78,12 @@ impl Process {
 
     /// CPU seconds that it has used so far.
     pub(crate) fn cpu_seconds(&self) -> Result<f64, Error> {
-        cpu_seconds_of(self.child.id()).map_err(failed)
+        machine::cpu_seconds_of(self.child.id()).map_err(failed)
+    }
+
+    /// Most memory so far that no file backs.
+    pub(crate) fn peak_anonymous_bytes(&self) -> Result<u64, Error> {
+        machine::peak_anonymous_bytes(self.child.id()).map_err(failed)
     }
 }
 

@@ -31,11 +31,17 @@ pub(crate) fn synth(folder: &Path, options: &str) -> Result<(), Error> {
 }
 
 /// Writes a local table anew, flattened, with its features in that order; in none: as they are stored.
-pub(crate) async fn flattened(from: &Path, to: &Path, order: Vec<String>) -> Result<(), Error> {
+pub(crate) async fn flattened(
+    from: &Path,
+    to: &Path,
+    order: Vec<String>,
+    row_group_bytes: u64,
+) -> Result<(), Error> {
     let settings = RewriteSettings {
         order,
         write: WriteSettings {
             memory_bytes: WRITE_MEMORY_BYTES,
+            row_group_bytes,
             ..WriteSettings::default()
         },
         ..RewriteSettings::default()

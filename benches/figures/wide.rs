@@ -27,7 +27,10 @@ use parquet::{
 };
 use serde::Serialize;
 
-use crate::machine::{Machine, cpu_time};
+use crate::{
+    machine::{Machine, cpu_time},
+    rounds::median,
+};
 
 /// What is measured.
 #[derive(Args)]
@@ -297,11 +300,6 @@ fn footer_of(file: &[u8]) -> &[u8] {
     let (rest, end) = file.split_at(file.len() - 8);
     let length = u32::from_le_bytes([end[0], end[1], end[2], end[3]]) as usize;
     &rest[rest.len() - length..]
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }
 
 fn of_table(error: dpp_table::Error) -> Error {

@@ -1,7 +1,14 @@
-"""dpp, on-box or through a worker of its own on a Unix socket."""
+#!/usr/bin/env python3
+"""dpp, on-box or through a worker of its own on a Unix socket.
+
+Called as a program it writes a workload's table, if it is not there yet, and says what is read: a line of JSON with the table's
+folder, the rows of a batch and the plan.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dpp
-from workloads import FIRST, HASH_SIZE, W2, WORKLOADS
+from workloads import FIRST, HASH_SIZE, W2, WORKLOADS, files
 
 
 def read(name: str, paths: list[Path], repeat: int, threads: int | None = None) -> Iterator[tuple]:
@@ -77,3 +84,18 @@ def _wide(dense_named: str, lists_named: str) -> dpp.Plan:
 
 
 PLANS = {"w1": _w1, "w2": lambda: _wide("D{}", "S{}"), "w3": lambda: _wide("dense[{}]", "sparse[{}]")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workload", choices=WORKLOADS)
+    parser.add_argument("--data", type=Path, default=Path("build/peers"), help="folder of the tables")
+    parser.add_argument("--rows", type=int, help="rows of a table that is written [default: the workload's]")
+    asked = parser.parse_args()
+    table = files(asked.data, asked.workload, asked.rows)[0].parent.resolve()
+    plan = json.loads(PLANS[asked.workload]().to_json())
+    print(json.dumps({"table": str(table), "batch_rows": WORKLOADS[asked.workload].batch_rows, "plan": plan}))
+
+
+if __name__ == "__main__":
+    main()

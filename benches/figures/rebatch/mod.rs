@@ -18,7 +18,7 @@ use serde_json::json;
 
 pub(crate) use self::worker::{Arguments as WorkerArguments, serve};
 use self::{trainer::Trainer, worker::WorkerProcess};
-use crate::{failed, machine::Machine, tables};
+use crate::{failed, machine::Machine, rounds::median_of, tables};
 
 /// What is measured.
 #[derive(Args)]
@@ -189,11 +189,7 @@ impl Memory {
 
 impl Side {
     fn of(runs: &[Run], reads: usize, threads: usize) -> Side {
-        let median = |of: fn(&Run) -> f64| {
-            let mut all: Vec<f64> = runs.iter().map(of).collect();
-            all.sort_by(f64::total_cmp);
-            all[all.len() / 2]
-        };
+        let median = |of: fn(&Run) -> f64| median_of(runs, of);
         let peak = runs.iter().map(|run| run.peak_bytes).max();
         Side {
             reads,

@@ -1,7 +1,6 @@
 //! A worker process for the time of a run: this very program, so that both sides have the same code and allocator.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -12,7 +11,10 @@ use dpp_client::Error;
 use dpp_proto::listen::{Address, Listener};
 use dpp_worker::{ByteSize, Engine, server};
 
-use crate::{failed, machine::cpu_seconds_of};
+use crate::{
+    failed,
+    machine::{cpu_seconds_of, peak_bytes},
+};
 
 /// How the worker of a run packs.
 #[derive(Args)]
@@ -84,13 +86,7 @@ impl WorkerProcess {
 
     /// The most memory that it had so far.
     pub(crate) fn peak_bytes(&self) -> Result<u64, Error> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));
-        let status = status.map_err(failed)?;
-        let kibibytes = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .and_then(|peak| peak.split_whitespace().next()?.parse::<u64>().ok());
-        Ok(kibibytes.ok_or_else(|| failed("no VmHWM"))? << 10)
+        peak_bytes(self.process.id()).map_err(failed)
     }
 
     /// CPU seconds that it has used so far.

@@ -24,6 +24,7 @@ pub(crate) use self::server::{Arguments as ServerArguments, serve};
 use crate::{
     failed,
     machine::{Machine, cpu_time},
+    rounds::median_of,
     serve::Process,
 };
 
@@ -230,11 +231,7 @@ async fn frames(caller: &Caller, address: &str, bytes: u64) -> Result<u64, Error
 }
 
 fn median(costs: &[Cost]) -> Cost {
-    let of = |value: fn(&Cost) -> f64| {
-        let mut values: Vec<f64> = costs.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
+    let of = |value: fn(&Cost) -> f64| median_of(costs, value);
     Cost {
         way: costs[0].way,
         server_seconds_per_gigabyte: of(|cost| cost.server_seconds_per_gigabyte),
