@@ -24,9 +24,9 @@ S3_SERVER_VERSION := 0.14.1
 DENY := build/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-# What `bench` reads, and the demo's plan for it.
-BENCH_TABLE := $(or $(DPP_DATA),build/bench-table)
-PRINT_PLAN := import sys, dpp; sys.path.insert(0, "examples"); from dlrm.job import make_job; print(make_job(dpp.Table(sys.argv[1])).plan.to_json())
+# What `bench` compares with, apart from .venv, so that tests need none of it.
+PEERS := build/peers-packages
+POLARS_VERSION := 2.1.0
 
 PRINT_LIBTORCH := import os, torch; print(os.path.join(os.path.dirname(torch.__file__), "lib"))
 
@@ -54,14 +54,9 @@ wheel: $(WHEELS)/built ## Build the release wheel into build/wheels
 demo: setup ## Train a small DLRM on-box and through workers, one of them killed; DPP_DATA=path or URL of a table
 	$(VENV)/bin/python examples/3_train_dlrm.py
 
-bench: setup ## Measure rows per CPU-second on-box, three times, one JSON line each; DPP_DATA as for demo
-ifeq ($(DPP_DATA),)
-	$(VENV)/bin/dpp table synth $(BENCH_TABLE) --rows 1000000 --days 40 --overwrite
-endif
-	$(VENV)/bin/python -c '$(PRINT_PLAN)' "$(BENCH_TABLE)" >build/bench-plan.json
-	for _ in 1 2 3; do \
-		cargo run --quiet --release --locked -p dpp-benches --bin figures -- rows --table "$(BENCH_TABLE)" --plan build/bench-plan.json; \
-	done
+bench: setup $(S3_SERVER) $(PEERS)/polars ## All figures, and peers beside them, into build/bench: lines, plots, a table against the gates
+	cargo build --release --locked -p dpp-benches --bin figures
+	$(VENV)/bin/python benches/report.py --packages $(PEERS)
 
 test: lint test-rust test-python ## Lint, Rust tests, Python tests; DPP_TEST_DATA=folder of real tables
 
@@ -106,6 +101,9 @@ $(WHEELS)/built: $(VENV)/packages $(SOURCES)
 
 $(S3_SERVER):
 	cargo install --quiet --locked --root build/tools --version $(S3_SERVER_VERSION) --features binary s3s-fs
+
+$(PEERS)/polars: | $(VENV)/packages
+	$(VENV)/bin/python -m pip install --quiet --target $(PEERS) polars==$(POLARS_VERSION)
 
 $(DENY):
 	cargo install --quiet --locked --root build/tools --version $(DENY_VERSION) cargo-deny

@@ -4,6 +4,12 @@
     .venv/bin/python -m pip install polars==2.1.0
     .venv/bin/python benches/peers/compare.py w1 w2 --data build/peers --repeat 5 --rounds 3
 
+Beside tf.data service, on fewer rows, as the copies take long to write, by a Python of its own:
+
+    python3.11 -m venv build/tensorflow && build/tensorflow/bin/python -m pip install tensorflow-cpu==2.21.0 pyarrow==26.0.1
+    .venv/bin/python benches/peers/compare.py w1 w2 --data build/peers-few --rows 200000 --repeat 5 \
+        --readers dpp "dpp remote" "tf.data service" --tensorflow build/tensorflow/bin/python
+
 Readers run one after another, each in a process of its own, round after round, so that what else the machine does meets all of
 them; medians are printed. CPU-seconds are those of the process and all its children, from the reader's first call to its last
 batch, imports left out. Rows, numbers of ids and sums must be the same for all, or there is an error and no figure; dpp hashes
@@ -30,12 +36,21 @@ READERS = {
     "Polars": "with_polars.read",
     "pyarrow": "with_pyarrow.read",
     "torch DataLoader": "with_pyarrow.read_in_workers",
+    "tf.data service": "with_tfdata.read_served",
+    "tf.data": "with_tfdata.read",
 }
-"""`dpp remote`: through a worker process on a Unix socket; `torch DataLoader`: pyarrow in two processes."""
+"""`dpp remote`: through a worker process on a Unix socket; `torch DataLoader`: pyarrow in two processes; those of tf.data read
+TFRecord copies, the service's worker in a process of its own."""
 
 OURS = ("dpp", "dpp remote")
 
-UNABLE = {("Polars", "w3"): "it has no access to the keys of a map"}
+BY_TENSORFLOW = ("tf.data service", "tf.data")
+
+USUAL = [reader for reader in READERS if reader not in BY_TENSORFLOW]
+
+UNABLE = {("Polars", "w3"): "it has no access to the keys of a map"} | {
+    (reader, "w3"): "the copies of w2 are what it would read" for reader in BY_TENSORFLOW
+}
 
 SAME_SUM = 1e-6
 """By how much sums of dense values may differ, relative to the sum: log1p's last digits are everybody's own."""
@@ -67,14 +82,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="rows of a table that is written [default: the workload's]")
     parser.add_argument("--repeat", type=int, default=1, help="times the files are read: more dilutes the start")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--readers", nargs="+", choices=READERS, default=list(READERS))
+    parser.add_argument("--readers", nargs="+", choices=READERS, default=USUAL, help="[default: all but tf.data's]")
+    parser.add_argument("--tensorflow", default=sys.executable, help="a Python with tensorflow and pyarrow, for tf.data")
     parser.add_argument("--json", action="store_true", help="a line of JSON per workload and reader")
     parser.add_argument("--child", choices=READERS, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def run(reader: str, name: str, asked: argparse.Namespace) -> dict:
-    command = [sys.executable, __file__, name, "--child", reader, "--data", str(asked.data), "--repeat", str(asked.repeat)]
+    python = asked.tensorflow if reader in BY_TENSORFLOW else sys.executable
+    command = [python, __file__, name, "--child", reader, "--data", str(asked.data), "--repeat", str(asked.repeat)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit(f"{name}: {reader} failed, as said above; --readers leaves it out")
@@ -82,23 +99,21 @@ def run(reader: str, name: str, asked: argparse.Namespace) -> dict:
 
 
 def measure(reader: str, name: str, data: Path, repeat: int) -> dict:
-    import torch
-
-    torch.set_num_threads(1)
     module, function = READERS[reader].split(".")
     try:
-        read = getattr(importlib.import_module(module), function)
+        float64 = float64_of(reader)
+        module = importlib.import_module(module)
     except ModuleNotFoundError as missing:
         sys.exit(f"{missing.name} is not installed: {sys.executable} -m pip install {missing.name}")
     paths = workloads.files(data, name)
     rows, n_ids, sum_ids, sum_dense, first = 0, 0, 0, 0.0, None
     cpu, wall = cpu_seconds(), time.perf_counter()
-    for dense, ids, lengths in read(name, paths, repeat):
+    for dense, ids, lengths in getattr(module, function)(name, paths, repeat):
         first = first or time.perf_counter() - wall
         assert len(ids) == int(lengths.sum())
         rows, n_ids = rows + len(dense), n_ids + len(ids)
-        sum_ids, sum_dense = sum_ids + int(ids.sum()), sum_dense + float(dense.sum(dtype=torch.float64))
-    cpu, wall = cpu_seconds() - cpu, time.perf_counter() - wall
+        sum_ids, sum_dense = sum_ids + int(ids.sum()), sum_dense + float(dense.sum(dtype=float64))
+    cpu, wall = cpu_seconds() - cpu - getattr(module, "imports_cpu_seconds", 0.0), time.perf_counter() - wall
     return {
         "rows": rows,
         "n_ids": n_ids,
@@ -109,6 +124,18 @@ def measure(reader: str, name: str, data: Path, repeat: int) -> dict:
         "first_batch_seconds": first,
         "rows_per_cpu_second": rows / cpu,
     }
+
+
+def float64_of(reader: str):
+    """The type as the reader's tensors know it: torch's, or numpy's where torch is not needed."""
+    if reader in BY_TENSORFLOW:
+        import numpy
+
+        return numpy.float64
+    import torch
+
+    torch.set_num_threads(1)
+    return torch.float64
 
 
 def cpu_seconds() -> float:
