@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use dpp_proto::v1::SnapshotFile;
 use parquet::basic::{Encoding, Type};
-use parquet::file::column_crypto_metadata::ColumnCryptoMetaData;
-use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use parquet::file::metadata::ColumnChunkMetaData;
 
 use crate::encryption::unlock;
+use crate::encryption::unlock::opener::ChunkKey;
 use crate::error::Error;
+use crate::footer::Footer;
 use crate::read::fetch::{ReadCounters, known_footer};
 use crate::table::Table;
 
@@ -42,12 +43,11 @@ impl Table {
         let files = &self.files;
         let locked = known_footer(files, file, &mut ReadCounters::default()).await?;
         let name = files.store.name(&file.path);
-        let as_stored = locked.metadata(&name)?;
-        let schema = as_stored.file_metadata().schema_descr();
-        let leaves = 0..schema.num_columns();
-        let all: Vec<usize> = leaves.clone().collect();
-        let footer = unlock::open_columns(files, &file.path, locked.clone(), &all).await?;
+        let roots: Vec<usize> = (0..locked.num_roots()).collect();
+        let leaves = locked.leaves_of(&roots);
+        let footer = unlock::open_columns(files, &file.path, locked.clone(), &leaves).await?;
         let unlocked = footer.metadata(&name)?;
+        let schema = unlocked.file_metadata().schema_descr();
         let groups = unlocked.row_groups();
         let column = |leaf| {
             let chunks = || groups.iter().map(move |group| group.column(leaf));
@@ -55,11 +55,11 @@ impl Table {
                 root: schema.get_column_root(leaf).name().to_owned(),
                 encodings: chunks().flat_map(encodings).collect(),
                 is_float: chunks().any(is_float),
-                key: key(as_stored.row_groups(), leaf),
+                key: key(&locked, leaf),
                 has_page_index: chunks().all(|chunk| chunk.offset_index_offset().is_some()),
             }
         };
-        Ok(leaves.map(column).collect())
+        Ok(leaves.into_iter().map(column).collect())
     }
 }
 
@@ -84,12 +84,11 @@ fn is_float(chunk: &ColumnChunkMetaData) -> bool {
     matches!(chunk.column_type(), Type::FLOAT | Type::DOUBLE)
 }
 
-fn key(groups: &[RowGroupMetaData], leaf: usize) -> Option<ColumnKey> {
-    let keys = groups
-        .iter()
-        .filter_map(|group| match group.column(leaf).crypto_metadata()? {
-            ColumnCryptoMetaData::ENCRYPTION_WITH_FOOTER_KEY => Some(ColumnKey::Footer),
-            ColumnCryptoMetaData::ENCRYPTION_WITH_COLUMN_KEY(_) => Some(ColumnKey::Own),
-        });
+fn key(footer: &Footer, leaf: usize) -> Option<ColumnKey> {
+    let groups = 0..footer.row_group_rows().len();
+    let keys = groups.filter_map(|group| match footer.key_of(group, leaf)? {
+        ChunkKey::Footer => Some(ColumnKey::Footer),
+        ChunkKey::Own { .. } => Some(ColumnKey::Own),
+    });
     keys.max()
 }

@@ -1,4 +1,4 @@
-//! Thrift's compact protocol, as far as page headers and footers need it.
+//! Thrift's compact protocol, as far as page headers and footers need it: read, and written.
 
 pub(crate) const STOP: u8 = 0;
 pub(crate) const TRUE: u8 = 1;
@@ -52,6 +52,13 @@ impl<'a> Thrift<'a> {
             }
             _ => None,
         }
+    }
+
+    /// The bytes of a value of this type.
+    pub(crate) fn value(&mut self, kind: u8) -> Option<&'a [u8]> {
+        let before = self.0;
+        self.skip(kind, MAX_DEPTH)?;
+        Some(&before[..before.len() - self.0.len()])
     }
 
     /// How many items follow, and of which type.
@@ -110,5 +117,44 @@ impl<'a> Thrift<'a> {
     fn take(&mut self, bytes: u64) -> Option<()> {
         self.0 = self.0.get(usize::try_from(bytes).ok()?..)?;
         Some(())
+    }
+}
+
+/// Thrift's compact protocol, written.
+#[derive(Default)]
+pub(crate) struct Written(pub(crate) Vec<u8>);
+
+impl Written {
+    /// A field that comes `after` so many ids.
+    pub(crate) fn field(&mut self, after: u8, kind: u8) {
+        self.0.push((after << 4) | kind);
+    }
+
+    /// A field by its id, whatever came before; what is said of the next one by how far it comes after counts from here.
+    pub(crate) fn field_of_id(&mut self, id: i64, kind: u8) {
+        self.0.push(kind);
+        self.zigzag(id);
+    }
+
+    pub(crate) fn structs(&mut self, count: usize) {
+        self.0.push(0xF0 | STRUCT);
+        self.varint(count as u64);
+    }
+
+    pub(crate) fn text(&mut self, text: &str) {
+        self.varint(text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    pub(crate) fn zigzag(&mut self, value: i64) {
+        self.varint(((value << 1) ^ (value >> 63)).cast_unsigned());
+    }
+
+    fn varint(&mut self, mut value: u64) {
+        while value > 0x7F {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
     }
 }

@@ -165,7 +165,9 @@ impl Side {
                 continue;
             }
             let files = &table.files;
-            let (keys, _) = map_keys::read(files, &file.path, &footer, Extent::Whole).await?;
+            let arrow = stored.schema();
+            let (keys, _) =
+                map_keys::read(files, &file.path, &footer, arrow, Extent::Whole).await?;
             for (column, keys) in keys {
                 for key in keys {
                     let entry = entry_name(&column, &key);

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, Schema};
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Type as PhysicalType;
 use parquet::column::page::PageReader;
 use parquet::column::reader::{get_column_reader, get_typed_column_reader};
@@ -39,11 +40,12 @@ pub(crate) enum Extent {
     Whole,
 }
 
-/// Reads a file's keys.
+/// Reads the keys of a file with the schema `arrow`.
 pub(crate) async fn read(
     files: &Files,
     path: &str,
     footer: &Arc<Footer>,
+    arrow: &Schema,
     extent: Extent,
 ) -> Result<(MapKeys, ReadCounters), Error> {
     let store = &files.store;
@@ -55,9 +57,7 @@ pub(crate) async fn read(
         Extent::Sample => sampled_groups(rows),
         Extent::Whole => (0..rows.len()).filter(|group| rows[*group] > 0).collect(),
     };
-    let arrow = footer.arrow(&name)?;
-    let whole = arrow.metadata();
-    for field in arrow.schema().fields() {
+    for field in arrow.fields() {
         let Some((root, leaf)) = key_leaf(footer, field) else {
             continue;
         };
@@ -66,16 +66,21 @@ pub(crate) async fn read(
             keys.extend(found.map(|found| (field.name().clone(), found)));
             continue;
         }
-        let chunk =
-            |group: &usize| chunk_range(&name, footer, whole.row_group(*group).column(leaf));
-        let mut ranges = groups.iter().map(chunk).collect::<Result<Vec<_>, _>>()?;
+        let schema = footer.narrow(&name, &[root], false)?;
+        let of_group = |group: &usize| footer.narrow_group(&name, &schema, *group);
+        let columns = groups.iter().map(of_group).collect::<Result<Vec<_>, _>>()?;
+        // of one root its keys come first
+        let chunk = |column: &ArrowReaderMetadata| {
+            chunk_range(&name, footer, column.metadata().row_group(0).column(0))
+        };
+        let mut ranges = columns.iter().map(chunk).collect::<Result<Vec<_>, _>>()?;
         if extent == Extent::Sample {
             for range in &mut ranges {
                 range.end = range.end.min(range.start + SAMPLE_BYTES);
             }
         }
         let mut found = Some(BTreeSet::new());
-        for (group, range) in groups.iter().zip(ranges) {
+        for (column, range) in columns.iter().zip(ranges) {
             let wanted = std::slice::from_ref(&range);
             let stored = store
                 .read(path, footer.etag.as_deref(), wanted)
@@ -88,7 +93,7 @@ pub(crate) async fn read(
                 continue;
             }
             let lists_all = extent == Extent::Sample && key_dictionary::is_complete(&file, range);
-            let add = |found| decode(whole, *group, leaf, file, lists_all, found);
+            let add = |found| decode(column.metadata(), file, lists_all, found);
             found = match found {
                 Some(found) => guarded(&name, || add(found))?,
                 None => None,
@@ -118,17 +123,15 @@ fn sampled_groups(rows: &[u64]) -> Vec<usize> {
 /// Adds the distinct keys in the fetched part of a chunk to those found; `None` if they are too many. `lists_all`: its
 /// dictionary has them.
 fn decode(
-    whole: &ParquetMetaData,
-    group: usize,
-    leaf: usize,
+    column: &ParquetMetaData,
     file: SparseFile,
     lists_all: bool,
     mut found: BTreeSet<MapKey>,
 ) -> Option<BTreeSet<MapKey>> {
-    let descriptor = whole.file_metadata().schema_descr().column(leaf);
-    let group = whole.row_group(group);
+    let descriptor = column.file_metadata().schema_descr().column(0);
+    let group = column.row_group(0);
     let rows = usize::try_from(group.num_rows()).unwrap_or_default();
-    let reader = SerializedPageReader::new(Arc::new(file), group.column(leaf), rows, None);
+    let reader = SerializedPageReader::new(Arc::new(file), group.column(0), rows, None);
     let Ok(mut pages) = reader.map(Box::new) else {
         return Some(found);
     };

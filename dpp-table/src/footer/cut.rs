@@ -1,48 +1,83 @@
-//! A footer cut down to some of its columns, as bytes: what the Parquet crate then decodes. Pure.
+//! A footer cut down to some of its columns, and these opened, as bytes: what the Parquet crate then decodes. Pure.
 
 use std::ops::Range;
 
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader};
 
-use crate::footer::outline::{GroupOutline, Outline};
-use crate::thrift::{BINARY, I32, I64, LIST, STOP, STRUCT};
+use crate::encryption::module::{ChunkPlace, Module};
+use crate::encryption::unlock::opener::{ChunkKey, Opener};
+use crate::footer::outline::Outline;
+use crate::thrift::{BINARY, I32, I64, LIST, STOP, STRUCT, Thrift, Written};
+
+/// What of a footer is wanted.
+pub(super) struct Part<'a> {
+    /// Root columns, ascending, and their leaves.
+    pub(super) roots: &'a [usize],
+    pub(super) leaves: &'a [usize],
+    pub(super) row_groups: Range<usize>,
+    /// Whether to have what the writer embedded, too.
+    pub(super) with_key_values: bool,
+}
+
+/// Why part of a footer can't be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Uncut {
+    #[error(
+        "what it says of column {0} does not fit its tag: it was altered, or belongs to another place or file"
+    )]
+    Altered(usize),
+    /// Of the column of this path.
+    #[error("the key of column {0} is wrong")]
+    Key(String),
+    #[error(transparent)]
+    Parquet(#[from] ParquetError),
+}
 
 impl Outline {
-    /// The metadata of root columns, which have these `leaves`, in some row groups.
+    /// The metadata of some root columns in some row groups. Sealed columns are described as far as `opener` has their keys,
+    /// and then as if they had been stored plain.
     pub(super) fn decode(
         &self,
-        roots: &[usize],
-        leaves: &[usize],
-        row_groups: Range<usize>,
+        part: &Part<'_>,
+        opener: Option<&Opener>,
         options: &ParquetMetaDataOptions,
-    ) -> Result<ParquetMetaData, ParquetError> {
-        let cut = self.cut(roots, leaves, &self.groups[row_groups]);
-        ParquetMetaDataReader::decode_metadata_with_options(&cut, Some(options))
+    ) -> Result<ParquetMetaData, Uncut> {
+        let cut = self.cut(part, opener)?;
+        Ok(ParquetMetaDataReader::decode_metadata_with_options(
+            &cut,
+            Some(options),
+        )?)
     }
 
-    fn cut(&self, roots: &[usize], leaves: &[usize], groups: &[GroupOutline]) -> Vec<u8> {
+    fn cut(&self, part: &Part<'_>, opener: Option<&Opener>) -> Result<Vec<u8>, Uncut> {
+        let groups = &self.groups[part.row_groups.clone()];
         let rows: u64 = groups.iter().map(|group| group.rows).sum();
-        let mut cut = Cut(Vec::new());
+        let mut cut = Written::default();
         cut.field(1, I32);
         cut.zigzag(self.version);
         cut.field(1, LIST);
-        let elements = roots.iter().map(|root| self.elements(*root));
+        let elements = part.roots.iter().map(|root| self.elements(*root));
         cut.structs(1 + elements.sum::<usize>());
-        cut.root(&self.root_name, roots.len());
-        for root in roots {
+        root_element(&mut cut, &self.root_name, part.roots.len());
+        for root in part.roots {
             let (start, end) = (self.columns[*root].start, self.columns[*root + 1].start);
-            self.copy(&mut cut, start, end);
+            cut.0
+                .extend_from_slice(&self.metadata[start as usize..end as usize]);
         }
         cut.field(1, I64);
         cut.zigzag(rows.cast_signed());
         cut.field(1, LIST);
         cut.structs(groups.len());
-        for group in groups {
+        for (row_group, group) in part.row_groups.clone().zip(groups) {
             cut.field(1, LIST);
-            cut.structs(leaves.len());
-            for leaf in leaves {
-                self.copy(&mut cut, group.chunks[*leaf], group.chunks[*leaf + 1]);
+            cut.structs(part.leaves.len());
+            for column in part.leaves {
+                let place = ChunkPlace {
+                    row_group,
+                    column: *column,
+                };
+                self.chunk_opened(&mut cut, place, opener)?;
             }
             cut.field(1, I64);
             cut.zigzag(group.total_byte_size);
@@ -50,12 +85,16 @@ impl Outline {
             cut.zigzag(group.rows.cast_signed());
             cut.0.push(STOP);
         }
+        if let Some(key_values) = self.key_values.clone().filter(|_| part.with_key_values) {
+            cut.field_of_id(5, LIST);
+            cut.0.extend_from_slice(&self.metadata[key_values]);
+        }
         if let Some(created_by) = &self.created_by {
-            cut.field(2, BINARY);
+            cut.field_of_id(6, BINARY);
             cut.text(created_by);
         }
         cut.0.push(STOP);
-        cut.0
+        Ok(cut.0)
     }
 
     /// How many elements of the schema describe a root column.
@@ -63,52 +102,83 @@ impl Outline {
         (self.columns[root + 1].elements - self.columns[root].elements) as usize
     }
 
-    fn copy(&self, cut: &mut Cut, start: u32, end: u32) {
-        let copied = &self.metadata[start as usize..end as usize];
-        cut.0.extend_from_slice(copied);
-    }
-}
-
-/// Thrift's compact protocol, written.
-struct Cut(Vec<u8>);
-
-impl Cut {
-    /// A field that comes `after` so many ids.
-    fn field(&mut self, after: u8, kind: u8) {
-        self.0.push((after << 4) | kind);
-    }
-
-    fn structs(&mut self, count: usize) {
-        self.0.push(0xF0 | STRUCT);
-        self.varint(count as u64);
-    }
-
-    /// The schema's root, of so many columns: its name and their number.
-    fn root(&mut self, name: &str, columns: usize) {
-        self.field(4, BINARY);
-        self.text(name);
-        self.field(1, I32);
-        self.zigzag((columns as u64).cast_signed());
-        self.0.push(STOP);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.varint(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    fn zigzag(&mut self, value: i64) {
-        self.varint(((value << 1) ^ (value >> 63)).cast_unsigned());
-    }
-
-    fn varint(&mut self, mut value: u64) {
-        while value > 0x7F {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
+    /// A column chunk, with what is said of it opened if that is sealed and can be.
+    fn chunk_opened(
+        &self,
+        cut: &mut Written,
+        place: ChunkPlace,
+        opener: Option<&Opener>,
+    ) -> Result<(), Uncut> {
+        let stored = self.chunk(place.row_group, place.column);
+        let opened = opener.and_then(|opener| {
+            let key = self.key_of(place.row_group, place.column)?;
+            plain(stored, place, opener, &key)
+        });
+        match opened.transpose()? {
+            Some(plain) => cut.0.extend_from_slice(&plain),
+            None => cut.0.extend_from_slice(stored),
         }
-        self.0.push(value as u8);
+        Ok(())
     }
 }
+
+/// A column chunk as it would be described were it not encrypted; `None` if its key is not there.
+fn plain(
+    stored: &[u8],
+    place: ChunkPlace,
+    opener: &Opener,
+    key: &ChunkKey,
+) -> Option<Result<Vec<u8>, Uncut>> {
+    opener.cipher(key)?;
+    let wrong = || match key {
+        ChunkKey::Footer => Uncut::Altered(place.column),
+        ChunkKey::Own { column, .. } => Uncut::Key(column.clone()),
+    };
+    let (mut plain, mut description) = (Written::default(), None);
+    let (mut thrift, mut field) = (Thrift(stored), 0);
+    loop {
+        let (id, kind) = thrift.field(field)?;
+        match (id, kind) {
+            (_, STOP) => break,
+            (DESCRIPTION, STRUCT) => {
+                let value = thrift.value(kind)?;
+                description.get_or_insert_with(|| value.to_vec());
+            }
+            (KEY, _) => thrift.value(kind).map(drop)?,
+            (SEALED_DESCRIPTION, BINARY) => {
+                let (sealed, module) = (thrift.binary()?, Module::ColumnMetaData(place));
+                let Some(opened) = opener.open(key, sealed, module) else {
+                    return Some(Err(wrong()));
+                };
+                // some writers have something after it
+                description = Some(Thrift(&opened).value(STRUCT)?.to_vec());
+            }
+            _ => {
+                plain.field_of_id(id, kind);
+                plain.0.extend_from_slice(thrift.value(kind)?);
+            }
+        }
+        field = id;
+    }
+    plain.field_of_id(DESCRIPTION, STRUCT);
+    plain.0.extend_from_slice(&description?);
+    plain.0.push(STOP);
+    Some(Ok(plain.0))
+}
+
+/// The schema's root, of so many columns: its name and their number.
+fn root_element(cut: &mut Written, name: &str, columns: usize) {
+    cut.field(4, BINARY);
+    cut.text(name);
+    cut.field(1, I32);
+    cut.zigzag((columns as u64).cast_signed());
+    cut.0.push(STOP);
+}
+
+/// Fields of a column chunk: what is said of it, whose key it is encrypted with, and what is said of it, sealed.
+const DESCRIPTION: i64 = 3;
+const KEY: i64 = 8;
+const SEALED_DESCRIPTION: i64 = 9;
 
 #[cfg(test)]
 mod tests {
@@ -187,7 +257,7 @@ mod tests {
     fn any_columns_of_any_row_groups_are_decoded_as_the_whole_has_them() {
         let stored = stored();
         let whole = whole(&stored).unwrap();
-        let (outline, roots) = Outline::of(stored).unwrap();
+        let (outline, roots, _) = Outline::of(stored).unwrap();
         let names: Vec<_> = (0..roots.len()).map(|root| roots.name(root)).collect();
         assert_eq!(names, ["a", "b", "c", "d", "ü"]);
         assert_eq!(outline.row_group_rows(), [2, 2, 1]);
@@ -199,9 +269,13 @@ mod tests {
                 .flat_map(|root| roots.leaves_of(*root))
                 .collect();
             for groups in [0..3, 1..2, 2..2] {
-                let cut = outline
-                    .decode(&wanted, &leaves, groups.clone(), &options())
-                    .unwrap();
+                let part = Part {
+                    roots: &wanted,
+                    leaves: &leaves,
+                    row_groups: groups.clone(),
+                    with_key_values: false,
+                };
+                let cut = outline.decode(&part, None, &options()).unwrap();
                 let file = cut.file_metadata();
                 assert_eq!(file.created_by(), whole.file_metadata().created_by());
                 assert_eq!(file.version(), whole.file_metadata().version());
@@ -237,11 +311,16 @@ mod tests {
                 damaged.truncate(end.index(damaged.len()));
             }
             let whole = whole(&damaged);
-            if let Some((outline, roots)) = Outline::of(damaged.into()) {
+            if let Some((outline, roots, _)) = Outline::of(damaged.into()) {
                 let all: Vec<usize> = (0..roots.len()).collect();
                 let leaves: Vec<usize> = (0..roots.leaves()).collect();
-                let groups = 0..outline.groups.len();
-                let cut = outline.decode(&all, &leaves, groups, &options());
+                let part = Part {
+                    roots: &all,
+                    leaves: &leaves,
+                    row_groups: 0..outline.groups.len(),
+                    with_key_values: true,
+                };
+                let cut = outline.decode(&part, None, &options());
                 if let (Ok(whole), Ok(cut)) = (&whole, &cut) {
                     let columns = |metadata: &ParquetMetaData| -> Vec<_> {
                         let groups = metadata.row_groups().iter();

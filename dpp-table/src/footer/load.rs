@@ -7,8 +7,9 @@ use bytes::{Bytes, BytesMut};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
-use super::{Footer, blocking, from_metadata, options, outlined};
-use crate::encryption::unlock::{self, StoredFooter};
+use super::make::{StoredFooter, from_metadata, opened, outlined};
+use super::{Footer, blocking, options};
+use crate::encryption::unlock;
 use crate::error::Error;
 use crate::files::Files;
 use crate::read::decode::guarded;
@@ -106,12 +107,17 @@ async fn open(
     if !stored.encrypted {
         return blocking(&name, move || decoded(&named, stored, etag)).await;
     }
-    let opened = unlock::open_footer(files, path, stored.clone()).await?;
-    let decode = move || {
-        let (metadata, seal) = opened.decode(&named)?;
-        from_metadata(&named, metadata, &stored, etag, Some(seal))
+    let footer = unlock::open_footer(files, path, stored.metadata()).await?;
+    let outline = move || {
+        let unusual = || {
+            Error::corrupt(
+                &named,
+                "its encrypted footer is not laid out as the format has it",
+            )
+        };
+        opened(&stored, footer, etag).ok_or_else(unusual)
     };
-    blocking(&name, decode).await
+    blocking(&name, outline).await
 }
 
 /// A footer that is not encrypted itself; its columns may be.
@@ -119,9 +125,8 @@ fn decoded(name: &str, stored: StoredFooter, etag: Option<String>) -> Result<Foo
     if let Some(footer) = outlined(&stored, etag.clone()) {
         return Ok(footer);
     }
-    let metadata = decode(name, &stored.bytes[..stored.bytes.len() - TAIL_BYTES])?;
-    let seal = unlock::seal_of(&metadata, stored.clone());
-    from_metadata(name, metadata, &stored, etag, seal)
+    let metadata = decode(name, &stored.metadata())?;
+    from_metadata(name, metadata, &stored, etag)
 }
 
 /// Looks into the file's end with its footer, or what of it fits into as many bytes as footers are `expected` to have.

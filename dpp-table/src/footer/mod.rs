@@ -2,34 +2,40 @@
 //!
 //! ```text
 //! stored ─▶ Outline: where each column is ─▶ cut ─▶ decoded: the columns that are read (`narrow`), their statistics (`statistics`)
-//!        └▶ decoded whole, without statistics: who describes or copies a file; a file with encrypted columns
+//!        └▶ decoded whole, without statistics: who copies a file
 //! ```
+//!
+//! An encrypted footer is opened once and outlined like any other. What is said of encrypted columns stays sealed until they are
+//! read: cutting opens it.
 
 pub(crate) mod cache;
 mod cut;
 pub(crate) mod int96;
 pub(crate) mod load;
+mod make;
 pub(crate) mod narrow;
 mod outline;
 pub(crate) mod page_index;
 mod roots;
 pub(crate) mod statistics;
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{Field, Schema};
 use dpp_proto::v1::SnapshotFile;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::{
-    ParquetMetaData, ParquetMetaDataOptions, ParquetStatisticsPolicy, RowGroupMetaData,
-};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataOptions, ParquetStatisticsPolicy};
 use tokio::sync::OnceCell;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::encryption::unlock::{Seal, StoredFooter};
+use crate::encryption::unlock::Seal;
+use crate::encryption::unlock::opener::{ChunkKey, Opener};
 use crate::error::Error;
 use crate::features::map_keys::MapKeys;
-use crate::footer::narrow::{NarrowSchema, Recent};
+use crate::footer::cut::Part;
+use crate::footer::make::StoredFooter;
+use crate::footer::narrow::{NarrowSchema, Recent, decode};
 use crate::footer::outline::Outline;
 use crate::footer::page_index::{Key, Locating, MOST_KEPT, PageIndex};
 use crate::footer::roots::Roots;
@@ -57,14 +63,16 @@ pub(crate) struct Footer {
     pub(crate) map_keys: OnceCell<Arc<MapKeys>>,
     /// What is locked in it, if the file is encrypted.
     pub(crate) seal: Option<Seal>,
+    /// With the keys that are there: the footer's if it was encrypted itself, columns' once they are read.
+    pub(crate) opener: Option<Opener>,
     memory_bytes: usize,
-    roots: Roots,
+    roots: Arc<Roots>,
 }
 
 enum Content {
     /// Decoded as far as it is needed, when it is needed.
-    Outlined(Outline),
-    /// With encrypted columns, as what is said of them is tied to its place; and what is not written as most footers are.
+    Outlined(Arc<Outline>),
+    /// What is not written as most footers are.
     Decoded {
         metadata: Arc<ParquetMetaData>,
         /// Made when it is needed.
@@ -88,16 +96,36 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 impl Footer {
-    /// All of it, statistics left out.
+    /// All of it, statistics left out. Of encrypted columns what their keys, if they are there, show.
     pub(crate) fn metadata(&self, name: &str) -> Result<Arc<ParquetMetaData>, Error> {
         match &self.content {
             Content::Outlined(outline) => {
-                let decoded = load::decode(name, &outline.metadata)?;
+                let decoded = match &self.opener {
+                    Some(_) => self.cut(name, outline, 0..self.row_group_rows.len())?,
+                    None => load::decode(name, &outline.metadata)?,
+                };
                 check(name, &decoded)?;
                 Ok(Arc::new(decoded))
             }
             Content::Decoded { metadata, .. } => Ok(Arc::clone(metadata)),
         }
+    }
+
+    /// All columns in some row groups.
+    fn cut(
+        &self,
+        name: &str,
+        outline: &Outline,
+        row_groups: Range<usize>,
+    ) -> Result<ParquetMetaData, Error> {
+        let roots: Vec<usize> = (0..self.roots.len()).collect();
+        let part = Part {
+            roots: &roots,
+            leaves: &self.leaves_of(&roots),
+            row_groups,
+            with_key_values: true,
+        };
+        decode(name, outline, &part, self.opener.as_ref(), &options())
     }
 
     fn outline(&self) -> Option<&Outline> {
@@ -112,10 +140,13 @@ impl Footer {
         self.roots.len()
     }
 
-    /// All columns as Arrow: what describing needs, and reading does without.
+    /// All columns as Arrow, without row groups: what describing needs, and reading does without.
     pub(crate) fn arrow(&self, name: &str) -> Result<ArrowReaderMetadata, Error> {
         let known = match &self.content {
-            Content::Outlined(_) => return arrow_metadata(name, self.metadata(name)?),
+            Content::Outlined(outline) => {
+                let schema = self.cut(name, outline, 0..0)?;
+                return arrow_metadata(name, Arc::new(schema));
+            }
             Content::Decoded { arrow, .. } => arrow,
         };
         if let Some(arrow) = known.get() {
@@ -175,11 +206,17 @@ impl Footer {
 
     /// Whether a leaf's pages are encrypted.
     pub(crate) fn is_encrypted(&self, leaf: usize) -> bool {
-        let Content::Decoded { metadata, .. } = &self.content else {
-            return false;
-        };
-        let encrypted = |group: &RowGroupMetaData| group.column(leaf).crypto_metadata().is_some();
-        metadata.row_groups().first().is_some_and(encrypted)
+        self.key_of(0, leaf).is_some()
+    }
+
+    /// Whose key a leaf's column chunk is encrypted with, if it is.
+    pub(crate) fn key_of(&self, row_group: usize, leaf: usize) -> Option<ChunkKey> {
+        self.outline()?.key_of(row_group, leaf)
+    }
+
+    /// The name of a leaf's root column.
+    pub(crate) fn name_of(&self, leaf: usize) -> &str {
+        self.roots.name(self.roots.root_of(leaf))
     }
 
     /// Rows per row group.
@@ -194,83 +231,6 @@ impl Footer {
             size_bytes: self.file_size_bytes,
             row_group_rows: self.row_group_rows.clone(),
             footer_checksum: self.checksum,
-        }
-    }
-}
-
-/// A footer of which nothing is decoded yet; `None` if some column is encrypted, or if it is not written as most are.
-pub(crate) fn outlined(stored: &StoredFooter, etag: Option<String>) -> Option<Footer> {
-    let metadata = stored.bytes.slice(..stored.bytes.len() - load::TAIL_BYTES);
-    let (outline, roots) = Outline::of(metadata)?;
-    Some(Footer {
-        version: i32::try_from(outline.version).ok()?,
-        created_by: outline.created_by.clone(),
-        row_group_rows: outline.row_group_rows(),
-        memory_bytes: stored.bytes.len() * OUTLINED_FACTOR,
-        ..Footer::new(stored, etag, roots, Content::Outlined(outline))
-    })
-}
-
-/// A footer of decoded metadata. Fails when that contradicts itself.
-pub(crate) fn from_metadata(
-    name: &str,
-    metadata: ParquetMetaData,
-    stored: &StoredFooter,
-    etag: Option<String>,
-    seal: Option<Seal>,
-) -> Result<Footer, Error> {
-    check(name, &metadata)?;
-    let file = metadata.file_metadata();
-    let schema = file.schema_descr();
-    let fields = schema.root_schema().get_fields();
-    let mut leaves = vec![0; fields.len()];
-    for leaf in 0..schema.num_columns() {
-        leaves[schema.get_column_root_idx(leaf)] += 1;
-    }
-    let mut roots = Roots::with_capacity(fields.len());
-    for (field, leaves) in fields.iter().zip(leaves) {
-        roots.push(field.name(), leaves);
-    }
-    let (version, created_by) = (file.version(), file.created_by().map(str::to_owned));
-    let groups = metadata.row_groups().iter();
-    let row_group_rows = groups
-        .map(|group| group.num_rows().unsigned_abs())
-        .collect();
-    let content = Content::Decoded {
-        metadata: Arc::new(metadata),
-        arrow: OnceLock::new(),
-    };
-    // a sealed footer may be kept a second time, with its columns unlocked
-    let copies = if seal.is_some() { 2 } else { 1 };
-    Ok(Footer {
-        version,
-        created_by,
-        row_group_rows,
-        memory_bytes: stored.bytes.len() * DECODED_FACTOR * copies,
-        seal,
-        ..Footer::new(stored, etag, roots, content)
-    })
-}
-
-impl Footer {
-    fn new(stored: &StoredFooter, etag: Option<String>, roots: Roots, content: Content) -> Footer {
-        Footer {
-            content,
-            version: 0,
-            created_by: None,
-            row_group_rows: Vec::new(),
-            narrows: Recent::default(),
-            narrow_groups: Recent::default(),
-            file_size_bytes: stored.file_size_bytes,
-            checksum: xxh3_64(&stored.bytes),
-            etag,
-            page_indexes: Recent::default(),
-            locating: Locating::default(),
-            bounds: Recent::default(),
-            map_keys: OnceCell::new(),
-            seal: None,
-            memory_bytes: 0,
-            roots,
         }
     }
 }
@@ -321,9 +281,3 @@ pub(crate) fn options() -> ParquetMetaDataOptions {
         .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
 }
-
-/// A decoded footer, statistics left out, takes three to four times its stored bytes; asking the Parquet crate how much
-/// exactly is a walk over all columns.
-const DECODED_FACTOR: usize = 4;
-/// The stored bytes, where things are in them, and what is decoded of them.
-const OUTLINED_FACTOR: usize = 2;

@@ -5,12 +5,11 @@
 //! file    a b c d e … (20,000)   ─▶ NarrowSchema  b d          ─▶ metadata of row group 3 alone: chunks of b and d
 //! ```
 //!
-//! Both are cut out of the stored footer, or of the decoded one where columns are encrypted. Types come from the Parquet schema;
+//! Both are cut out of the stored footer, or of the decoded one if that was not outlined. Types come from the Parquet schema;
 //! the Arrow schema that a writer embedded is decoded only where it is needed to tell a kind (fixed-size lists are lists to
 //! Parquet).
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::{Field, Schema};
@@ -23,7 +22,9 @@ use parquet::file::metadata::{
 };
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
+use crate::encryption::unlock::opener::Opener;
 use crate::error::Error;
+use crate::footer::cut::{Part, Uncut};
 use crate::footer::outline::Outline;
 use crate::footer::{Footer, arrow_metadata, options};
 use crate::read::decode::guarded;
@@ -60,9 +61,16 @@ impl NarrowSchema {
     fn new(name: &str, footer: &Footer, roots: &[usize], with_hint: bool) -> Result<Self, Error> {
         let leaves = footer.leaves_of(roots);
         let parquet = match footer.outline() {
-            Some(outline) => decode(name, outline, roots, &leaves, 0..0, &options())?
-                .file_metadata()
-                .schema_descr_ptr(),
+            Some(outline) => {
+                let part = Part {
+                    roots,
+                    leaves: &leaves,
+                    row_groups: 0..0,
+                    with_key_values: false,
+                };
+                let schema = decode(name, outline, &part, None, &options())?;
+                schema.file_metadata().schema_descr_ptr()
+            }
             None => cut_down(name, footer, roots)?,
         };
         let hint = match with_hint {
@@ -95,8 +103,13 @@ impl NarrowSchema {
         row_group: usize,
     ) -> Result<ArrowReaderMetadata, Error> {
         if let Some(outline) = footer.outline() {
-            let groups = row_group..row_group + 1;
-            let cut = decode(name, outline, &self.roots, &self.leaves, groups, &options())?;
+            let part = Part {
+                roots: &self.roots,
+                leaves: &self.leaves,
+                row_groups: row_group..row_group + 1,
+                with_key_values: false,
+            };
+            let cut = decode(name, outline, &part, footer.opener.as_ref(), &options())?;
             return self.arrow(name, footer, cut.into_builder().take_row_groups());
         }
         let whole = footer.metadata(name)?;
@@ -145,13 +158,18 @@ fn embedded(name: &str, footer: &Footer, roots: &[usize]) -> Result<Schema, Erro
 pub(super) fn decode(
     name: &str,
     outline: &Outline,
-    roots: &[usize],
-    leaves: &[usize],
-    row_groups: Range<usize>,
+    part: &Part<'_>,
+    opener: Option<&Opener>,
     options: &ParquetMetaDataOptions,
 ) -> Result<ParquetMetaData, Error> {
-    let decoded = guarded(name, || outline.decode(roots, leaves, row_groups, options))?;
-    decoded.map_err(|error| Error::corrupt(name, error))
+    let decoded = guarded(name, || outline.decode(part, opener, options))?;
+    decoded.map_err(|uncut| match uncut {
+        Uncut::Key(column) => Error::WrongKey {
+            path: name.to_owned(),
+            part: format!("column {column}"),
+        },
+        other => Error::corrupt(name, other),
+    })
 }
 
 /// A schema of fewer columns.

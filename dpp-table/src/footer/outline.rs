@@ -9,12 +9,16 @@
 //! The Parquet crate decodes what was cut out, so that the cost of a wide file follows the columns that are read. The field
 //! numbers are those of parquet.thrift in the format's definition.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
+use crate::encryption::unlock::algorithm::Algorithm;
+use crate::encryption::unlock::opener::ChunkKey;
 use crate::footer::roots::Roots;
 use crate::thrift::{BINARY, I32, I64, LIST, MAX_DEPTH, STOP, STRUCT, Thrift};
 
-/// Of a footer without encrypted columns.
+/// Of a footer that is not encrypted, or was opened; what is said of its columns may be sealed.
 pub(crate) struct Outline {
     pub(super) metadata: Bytes,
     pub(super) version: i64,
@@ -23,6 +27,10 @@ pub(crate) struct Outline {
     pub(super) columns: Vec<ColumnOutline>,
     pub(super) groups: Vec<GroupOutline>,
     pub(super) created_by: Option<String>,
+    /// Where what the writer embedded lies: texts by key.
+    pub(super) key_values: Option<Range<usize>>,
+    /// Whether any column chunk is encrypted.
+    pub(super) is_sealed: bool,
 }
 
 /// Of a root column: where its elements of the schema begin, and how many came before them.
@@ -41,14 +49,16 @@ pub(super) struct GroupOutline {
 }
 
 impl Outline {
-    /// Of stored metadata, with its root columns; `None` where it is not as most writers write it: the Parquet crate tells what is
-    /// wrong with it, if anything is.
-    pub(super) fn of(metadata: Bytes) -> Option<(Outline, Roots)> {
+    /// Of stored metadata, with its root columns, and how columns are encrypted if it says so; `None` where it is not as most
+    /// writers write it: the Parquet crate tells what is wrong with it, if anything is.
+    pub(super) fn of(metadata: Bytes) -> Option<(Outline, Roots, Option<Algorithm>)> {
         let mut walk = Walk {
             whole: metadata.len(),
             thrift: Thrift(&metadata),
+            is_sealed: false,
         };
         let (mut version, mut created_by, mut schema) = (None, None, None);
+        let (mut algorithm, mut signing_key, mut key_values) = (None, None, None);
         let mut groups = Vec::new();
         let mut field = 0;
         loop {
@@ -58,12 +68,15 @@ impl Outline {
                 (1, I32) => version = Some(walk.thrift.zigzag()?),
                 (2, LIST) => schema = Some(walk.schema()?),
                 (4, LIST) => groups = walk.groups(schema.as_ref()?)?,
+                (5, LIST) => key_values = Some(walk.range(LIST)?),
                 (6, BINARY) => created_by = Some(walk.text()?.to_owned()),
-                (ENCRYPTION_ALGORITHM, _) => return None,
+                (8, STRUCT) => algorithm = Some(walk.thrift.value(STRUCT)?),
+                (9, BINARY) => signing_key = Some(walk.thrift.binary()?),
                 _ => walk.thrift.skip(kind, MAX_DEPTH)?,
             }
             field = id;
         }
+        let algorithm = algorithm.and_then(|stored| Algorithm::parse(stored, signing_key));
         let schema = schema?;
         let outline = Outline {
             version: version?,
@@ -71,14 +84,41 @@ impl Outline {
             columns: schema.columns,
             groups,
             created_by,
+            key_values,
+            is_sealed: walk.is_sealed,
             metadata,
         };
-        Some((outline, schema.roots))
+        Some((outline, schema.roots, algorithm))
     }
 
     /// Rows per row group.
     pub(super) fn row_group_rows(&self) -> Vec<u64> {
         self.groups.iter().map(|group| group.rows).collect()
+    }
+
+    /// What is said of a column chunk.
+    pub(super) fn chunk(&self, row_group: usize, leaf: usize) -> &[u8] {
+        let chunks = &self.groups[row_group].chunks;
+        &self.metadata[chunks[leaf] as usize..chunks[leaf + 1] as usize]
+    }
+
+    /// Whose key a column chunk is encrypted with, if it is.
+    pub(super) fn key_of(&self, row_group: usize, leaf: usize) -> Option<ChunkKey> {
+        if !self.is_sealed || row_group >= self.groups.len() {
+            return None;
+        }
+        let mut thrift = Thrift(self.chunk(row_group, leaf));
+        let mut field = 0;
+        loop {
+            match thrift.field(field)? {
+                (_, STOP) => return None,
+                (CRYPTO_METADATA, kind) => return ChunkKey::parse(thrift.value(kind)?),
+                (id, kind) => {
+                    thrift.skip(kind, MAX_DEPTH)?;
+                    field = id;
+                }
+            }
+        }
     }
 }
 
@@ -98,12 +138,20 @@ struct Element<'a> {
 struct Walk<'a> {
     whole: usize,
     thrift: Thrift<'a>,
+    is_sealed: bool,
 }
 
 impl<'a> Walk<'a> {
     /// How far the walk has come. A footer's length is stored in four bytes.
     fn position(&self) -> Option<u32> {
         u32::try_from(self.whole - self.thrift.0.len()).ok()
+    }
+
+    /// Where a value of this type lies.
+    fn range(&mut self, kind: u8) -> Option<Range<usize>> {
+        let start = self.whole - self.thrift.0.len();
+        let bytes = self.thrift.value(kind)?.len();
+        Some(start..start + bytes)
     }
 
     fn text(&mut self) -> Option<&'a str> {
@@ -208,19 +256,17 @@ impl<'a> Walk<'a> {
     fn chunk(&mut self) -> Option<()> {
         let mut field = 0;
         loop {
-            let (id, kind) = self.thrift.field(field)?;
-            match (id, kind) {
+            match self.thrift.field(field)? {
                 (_, STOP) => return Some(()),
-                (CRYPTO_METADATA | ENCRYPTED_COLUMN_METADATA, _) => return None,
-                _ => self.thrift.skip(kind, MAX_DEPTH)?,
+                (id, kind) => {
+                    self.thrift.skip(kind, MAX_DEPTH)?;
+                    self.is_sealed |= id == CRYPTO_METADATA;
+                    field = id;
+                }
             }
-            field = id;
         }
     }
 }
 
-/// Of the file's metadata.
-const ENCRYPTION_ALGORITHM: i64 = 8;
-/// Of a column chunk.
+/// Of a column chunk: whose key it is encrypted with.
 const CRYPTO_METADATA: i64 = 8;
-const ENCRYPTED_COLUMN_METADATA: i64 = 9;

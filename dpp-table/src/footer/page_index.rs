@@ -10,17 +10,16 @@ use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection};
 use parquet::file::metadata::page_index::PageIndexBuilder;
-use parquet::file::metadata::{
-    ColumnChunkMask, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
-};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::page_index::offset_index::{OffsetIndexMetaData, PageLocation};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
 
+use crate::encryption::module::{ChunkPlace, Module};
 use crate::error::Error;
 use crate::footer::narrow::Recent;
 use crate::footer::{Footer, arrow_metadata};
 use crate::read::plan::{ReadPlan, chunk_range};
-use crate::read::sparse::SparseFile;
+use crate::thrift::{I32, I64, LIST, MAX_DEPTH, STOP, STRUCT, Thrift};
 
 /// A row group with the page locations of some of its columns.
 pub(crate) struct PageIndex {
@@ -90,22 +89,84 @@ pub(crate) fn decode(
     plan: &ReadPlan,
     stored: (Range<u64>, Bytes),
 ) -> Result<PageIndex, Error> {
-    let metadata = ParquetMetaData::clone(plan.arrow.metadata());
-    let leaves = leaves(metadata.row_group(plan.row_group), &plan.projection);
-    let mask = ColumnChunkMask::row_groups_and_columns([plan.row_group], leaves);
-    let size = footer.file_size_bytes;
-    let file = SparseFile::new(&[stored.0], vec![stored.1], size);
-    let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
-        .with_column_index_policy(PageIndexPolicy::Skip)
-        .with_offset_index_policy(PageIndexPolicy::Required)
-        .with_offset_index_mask(mask);
-    let decoded = reader
-        .read_page_indexes(&file)
-        .and_then(|()| reader.finish());
-    let metadata = decoded.map_err(|error| Error::corrupt(name, error))?;
+    let group = plan.arrow.metadata().row_group(plan.row_group);
+    let leaves = footer.leaves_of(&plan.key.0);
+    let of_leaf = |(column, leaf): (&ColumnChunkMetaData, usize)| {
+        let stored = of_column(column, &stored)?;
+        let place = ChunkPlace {
+            row_group: plan.key.1,
+            column: leaf,
+        };
+        match footer.key_of(plan.key.1, leaf) {
+            None => locations(stored),
+            Some(key) => locations(&footer.opener.as_ref()?.open(
+                &key,
+                stored,
+                Module::OffsetIndex(place),
+            )?),
+        }
+    };
+    let pages: Option<Vec<_>> = group.columns().iter().zip(leaves).map(of_leaf).collect();
+    let pages = pages.ok_or_else(|| Error::corrupt(name, "its page index is none"))?;
+    let found = PageIndex::located(name, plan, pages)?;
     Ok(PageIndex {
-        arrow: arrow_metadata(name, Arc::new(metadata))?,
         within_rows: false,
+        ..found
+    })
+}
+
+/// What of the stored page index is about a column.
+fn of_column<'a>(
+    column: &ColumnChunkMetaData,
+    stored: &'a (Range<u64>, Bytes),
+) -> Option<&'a [u8]> {
+    let start = u64::try_from(column.offset_index_offset()?).ok()?;
+    let start = usize::try_from(start.checked_sub(stored.0.start)?).ok()?;
+    let length = usize::try_from(column.offset_index_length()?).ok()?;
+    stored.1.get(start..start.checked_add(length)?)
+}
+
+/// Where a column's pages lie, as the format has it: a struct of a list of structs.
+fn locations(stored: &[u8]) -> Option<Vec<PageLocation>> {
+    let mut thrift = Thrift(stored);
+    let mut field = 0;
+    loop {
+        match thrift.field(field)? {
+            (_, STOP) => return None,
+            (1, LIST) => {
+                let (count, STRUCT) = thrift.list()? else {
+                    return None;
+                };
+                // each takes a byte at least
+                (count <= thrift.0.len() as u64).then_some(())?;
+                return (0..count).map(|_| location(&mut thrift)).collect();
+            }
+            (id, kind) => {
+                thrift.skip(kind, MAX_DEPTH)?;
+                field = id;
+            }
+        }
+    }
+}
+
+fn location(thrift: &mut Thrift<'_>) -> Option<PageLocation> {
+    let (mut offset, mut bytes, mut first_row) = (None, None, None);
+    let mut field = 0;
+    loop {
+        let (id, kind) = thrift.field(field)?;
+        match (id, kind) {
+            (_, STOP) => break,
+            (1, I64) => offset = Some(thrift.zigzag()?),
+            (2, I32) => bytes = Some(i32::try_from(thrift.zigzag()?).ok()?),
+            (3, I64) => first_row = Some(thrift.zigzag()?),
+            _ => thrift.skip(kind, MAX_DEPTH)?,
+        }
+        field = id;
+    }
+    Some(PageLocation {
+        offset: offset?,
+        compressed_page_size: bytes?,
+        first_row_index: first_row?,
     })
 }
 

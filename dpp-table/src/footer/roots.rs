@@ -57,6 +57,12 @@ impl Roots {
         &self.names[start..self.ends[root].0 as usize]
     }
 
+    /// The root that a leaf is below.
+    pub(super) fn root_of(&self, leaf: usize) -> usize {
+        self.ends
+            .partition_point(|(_, leaves)| *leaves as usize <= leaf)
+    }
+
     /// The leaves of one root.
     pub(super) fn leaves_of(&self, root: usize) -> Range<usize> {
         let start = self.before(root).map_or(0, |(_, leaves)| leaves as usize);

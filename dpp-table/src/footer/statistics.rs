@@ -13,6 +13,7 @@ use parquet::schema::types::ColumnDescriptor;
 
 use crate::error::Error;
 use crate::files::Files;
+use crate::footer::cut::Part;
 use crate::footer::narrow::decode;
 use crate::footer::outline::Outline;
 use crate::footer::{Footer, options};
@@ -46,7 +47,7 @@ pub(crate) async fn bounds(
 ) -> Result<Vec<ColumnBounds>, Error> {
     let footer = known_footer(files, &request.file, io).await?;
     let unknown = || vec![ColumnBounds::default(); request.features.len()];
-    let Some(outline) = footer.outline() else {
+    let Some(outline) = footer.outline().filter(|_| footer.seal.is_none()) else {
         return Ok(unknown());
     };
     let name = files.store.name(&request.file.path);
@@ -72,15 +73,13 @@ fn of_groups(
     let roots: BTreeSet<usize> = places.iter().flatten().copied().collect();
     let roots: Vec<usize> = roots.into_iter().collect();
     let options = options().with_column_stats_policy(ParquetStatisticsPolicy::KeepAll);
-    let groups = 0..footer.row_group_rows().len();
-    let cut = decode(
-        name,
-        outline,
-        &roots,
-        &footer.leaves_of(&roots),
-        groups,
-        &options,
-    )?;
+    let part = Part {
+        roots: &roots,
+        leaves: &footer.leaves_of(&roots),
+        row_groups: 0..footer.row_group_rows().len(),
+        with_key_values: false,
+    };
+    let cut = decode(name, outline, &part, None, &options)?;
     let schema = cut.file_metadata().schema_descr();
     let leaf = |(feature, root): (&Feature, &Option<usize>)| {
         let place = roots.binary_search(root.as_ref()?).ok()?;

@@ -45,7 +45,6 @@ pub struct PieceBatches {
     readers: Option<Readers>,
     batch_rows: usize,
     rows_left: u64,
-    encrypted: bool,
     bytes: SparseFile,
     is_mapped: Vec<bool>,
 }
@@ -68,7 +67,7 @@ impl FetchedPiece {
     /// As [`FetchedPiece::decode`], with the values of some features mapped on the way, where a dictionary makes that less work:
     /// `maps` says by what, a feature each, none beyond its end; [`PieceBatches::is_mapped`] says which were.
     pub fn decode_mapped(self, maps: &[Option<ValueMap>]) -> Result<PieceBatches, Error> {
-        let bytes = self.bytes.clone();
+        let (name, bytes) = (self.name.clone(), self.bytes.clone());
         let decoding = guarded(&self.name, || shapes(&self))
             .flatten()
             .and_then(|mut shapes| {
@@ -79,7 +78,7 @@ impl FetchedPiece {
                     ..batches
                 })
             });
-        decoding.map_err(|error| cause(&bytes, error))
+        decoding.map_err(|error| cause(&name, &bytes, error))
     }
 
     /// As [`FetchedPiece::decode`], by the Parquet crate alone: what our own decoding is compared with.
@@ -114,7 +113,6 @@ impl FetchedPiece {
             batch_rows: self.batch_rows,
             rows_left: self.plan.rows,
             is_mapped: Vec::new(),
-            encrypted: self.plan.encrypted,
             bytes: self.bytes,
         })
     }
@@ -154,9 +152,7 @@ impl FetchedPiece {
 
     /// The rows as stored, all at once and not converted: for a bounded few.
     pub(crate) fn stored_rows(self) -> Result<Vec<RecordBatch>, Error> {
-        let reader = self.reader(&self.plan.ranges, &self.plan.projection)?;
-        let rows = guarded(&self.name, || reader.collect::<Result<Vec<_>, _>>())?;
-        rows.map_err(|error| unreadable(&self.name, self.plan.encrypted, error))
+        self.stored_batches()?.collect()
     }
 
     /// The rows as stored, a batch at a time, not converted.
@@ -164,13 +160,12 @@ impl FetchedPiece {
         self,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>>, Error> {
         let reader = self.reader(&self.plan.ranges, &self.plan.projection);
-        let mut reader = reader.map_err(|error| cause(&self.bytes, error))?;
-        let (name, encrypted, bytes) = (self.name, self.plan.encrypted, self.bytes);
+        let mut reader = reader.map_err(|error| cause(&self.name, &self.bytes, error))?;
+        let (name, bytes) = (self.name, self.bytes);
         Ok(std::iter::from_fn(move || {
             let next = guarded(&name, || reader.next()).transpose()?;
-            let next =
-                next.and_then(|batch| batch.map_err(|error| unreadable(&name, encrypted, error)));
-            Some(next.map_err(|error| cause(&bytes, error)))
+            let next = next.and_then(|batch| batch.map_err(|error| unreadable(&name, error)));
+            Some(next.map_err(|error| cause(&name, &bytes, error)))
         }))
     }
 
@@ -183,7 +178,7 @@ impl FetchedPiece {
         self.check_pages(ranges)?;
         let plan = &self.plan;
         let build = || {
-            let pages = CheckedPages::new(self.bytes.clone(), plan.encrypted);
+            let pages = CheckedPages::new(self.bytes.clone());
             let arrow = plan.arrow.clone();
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(pages, arrow)
                 .with_row_groups(vec![plan.row_group])
@@ -195,15 +190,12 @@ impl FetchedPiece {
                 None => builder.build(),
             }
         };
-        guarded(&self.name, build)?.map_err(|error| unreadable(&self.name, plan.encrypted, error))
+        guarded(&self.name, build)?.map_err(|error| unreadable(&self.name, error))
     }
 
     /// Refuses damaged pages, and those that claim more memory than a worker can give; streamed ones are checked when they
-    /// come. Encrypted ones are not seen into: whoever held the key to write them is trusted that far.
+    /// come.
     fn check_pages(&self, ranges: &[Range<u64>]) -> Result<(), Error> {
-        if self.plan.encrypted {
-            return Ok(());
-        }
         for range in ranges {
             if self.bytes.is_streamed(range.start) {
                 continue;
@@ -223,7 +215,7 @@ impl Iterator for PieceBatches {
         if !matches!(batch, Some(Ok(_))) {
             self.readers = None;
         }
-        Some(batch?.map_err(|error| cause(&self.bytes, error)))
+        Some(batch?.map_err(|error| cause(&self.name, &self.bytes, error)))
     }
 }
 
@@ -242,12 +234,12 @@ impl PieceBatches {
         let Some(readers) = &mut self.readers else {
             return Ok(None);
         };
-        let (encrypted, name) = (self.encrypted, &self.name);
+        let name = &self.name;
         let (theirs, rows) = match &mut readers.crates {
             Some(reader) => {
                 let stored = guarded(name, || reader.next())?
                     .transpose()
-                    .map_err(|error| unreadable(name, encrypted, error))?;
+                    .map_err(|error| unreadable(name, error))?;
                 let rows = stored.as_ref().map_or(0, RecordBatch::num_rows);
                 (stored, rows as u64)
             }
@@ -316,22 +308,14 @@ impl PieceBatches {
     }
 }
 
-/// Why decoding failed: storage may have been the reason.
-fn cause(bytes: &SparseFile, error: Error) -> Error {
-    let fault = bytes.stream().and_then(Stream::fault);
-    fault.unwrap_or(error)
+/// Why decoding failed: storage may have been the reason, or a page that does not open.
+fn cause(name: &str, bytes: &SparseFile, error: Error) -> Error {
+    bytes.fault(name).unwrap_or(error)
 }
 
-/// Stored bytes that the Parquet crate does not read. Its key is right by now: column metadata opened with it.
-fn unreadable(name: &str, encrypted: bool, error: impl std::error::Error) -> Error {
-    let text = message_with_causes(&error);
-    match encrypted && (text.contains("ring::error") || text.contains("decrypting")) {
-        true => Error::corrupt(
-            name,
-            "an encrypted page does not fit its tag: it was altered, or belongs to another place or file",
-        ),
-        false => Error::corrupt(name, text),
-    }
+/// Stored bytes that the Parquet crate does not read.
+fn unreadable(name: &str, error: impl std::error::Error) -> Error {
+    Error::corrupt(name, message_with_causes(&error))
 }
 
 /// With pages left out, rows between selected ones must be skipped, not decoded and dropped.

@@ -153,7 +153,7 @@ async fn read_projected(
     let most_held_bytes = request.most_held_bytes;
     let stored = page_index(store, path, footer, &plan, io).await?;
     let mut found = Arc::default();
-    if stored.is_none() && pages == Pages::Found && plan.wants_pages() && !plan.encrypted {
+    if stored.is_none() && pages == Pages::Found && plan.wants_pages() {
         match find_pages(files, path, footer, &plan, most_held_bytes, io).await? {
             Located::Pages(index) => found = index,
             Located::Read(bytes) => return Ok((plan, bytes)),
@@ -192,9 +192,7 @@ async fn find_pages(
         footer.locating.keep(&plan.key, found);
         return Ok(Located::Read(bytes));
     }
-    let etag = footer.etag.as_deref();
-    let size = footer.file_size_bytes;
-    let found = locate::in_storage(store, path, etag, plan, size, io).await?;
+    let found = locate::in_storage(store, path, footer, plan, io).await?;
     Ok(Located::Pages(footer.locating.keep(&plan.key, found)))
 }
 
@@ -226,7 +224,7 @@ async fn read_planned(
     let buffers = read(store, path, footer, &requests, io).await?;
     io.wanted_bytes += total(&held);
     let size = footer.file_size_bytes;
-    let file = SparseFile::new(&requests, buffers, size);
+    let file = SparseFile::new(&requests, buffers, size).with_sealed(plan.sealed(footer));
     if streamed.is_empty() {
         return Ok(file);
     }

@@ -16,8 +16,8 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::page_index::offset_index::PageLocation;
 
 use crate::error::Error;
-use crate::footer::blocking;
 use crate::footer::page_index::PageIndex;
+use crate::footer::{Footer, blocking};
 use crate::read::columns::shape::is_known;
 use crate::read::fetch::ReadCounters;
 use crate::read::pages::unpack::Codec;
@@ -62,9 +62,8 @@ pub(crate) async fn in_memory(
 pub(crate) async fn in_storage(
     store: &Arc<Store>,
     path: &str,
-    etag: Option<&str>,
+    footer: &Footer,
     plan: &ReadPlan,
-    file_size_bytes: u64,
     io: &mut ReadCounters,
 ) -> Result<Option<PageIndex>, Error> {
     let name = store.name(path);
@@ -73,10 +72,13 @@ pub(crate) async fn in_storage(
         // where a request costs as much as so many bytes, small pages had better come with their bodies
         Place::Remote => 512 << 10,
     };
+    let (etag, size) = (footer.etag.as_deref(), footer.file_size_bytes);
+    let sealed = plan.sealed(footer);
     let walks = chunks(plan).into_iter().map(|chunk| {
         let wanted = vec![vec![chunk.range.clone()]];
         let stream = Stream::new(store, path, etag, wanted, window_bytes);
-        let file = SparseFile::new(&[], Vec::new(), file_size_bytes).with_stream(stream);
+        let file = SparseFile::new(&[], Vec::new(), size).with_stream(stream);
+        let file = file.with_sealed(sealed.clone());
         let walk = move || {
             let pages = chunk.walk(file.clone());
             let stream = file.stream();

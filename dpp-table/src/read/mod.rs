@@ -1,7 +1,7 @@
 //! A piece of a file → its rows. In order: what it will hold (`size`, `hold`), what to read (`plan`, `coalesce`), the bytes
-//! (`fetch`, waits only; `sparse` has them, and of large chunks a `stream`; where there is no page index, `locate` makes one), the rows (`decode`, computes, and waits for streams
-//! only: from `pages` by our own `columns`, else by the Parquet crate), brought to the kinds asked for (`convert`), maps split
-//! into their features (`map_split`, `sources`).
+//! (`fetch`, waits only; `sparse` has them, and of large chunks a `stream`, and opens those that are `sealed`; where there is no
+//! page index, `locate` makes one), the rows (`decode`, computes, and waits for streams only: from `pages` by our own `columns`,
+//! else by the Parquet crate), brought to the kinds asked for (`convert`), maps split into their features (`map_split`, `sources`).
 
 pub(crate) mod coalesce;
 pub(crate) mod columns;
@@ -14,6 +14,7 @@ pub(crate) mod map_split;
 pub(crate) mod pages;
 pub(crate) mod pieces;
 pub(crate) mod plan;
+pub(crate) mod sealed;
 pub(crate) mod size;
 pub(crate) mod sources;
 pub(crate) mod sparse;

@@ -1,17 +1,20 @@
 //! What to read for a piece: its row group, its rows there, its columns, and their byte ranges. Pure.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, RowSelection};
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
+use crate::encryption::module::ChunkPlace;
 use crate::error::Error;
 use crate::features::projection::{Place, Projection};
 use crate::footer::Footer;
 use crate::footer::narrow::NarrowSchema;
 use crate::footer::page_index::{Key, PageIndex, stored_range};
 use crate::read::fetch::PieceRequest;
+use crate::read::sealed::{Sealed, SealedChunk};
 
 /// A piece, as its file stores it.
 #[derive(Debug)]
@@ -34,21 +37,44 @@ pub(crate) struct ReadPlan {
     pub(crate) by_page: bool,
     /// Whether, by page, pages of lists may begin within a row.
     pub(crate) within_rows: bool,
-    /// Whether any projected column is encrypted.
-    pub(crate) encrypted: bool,
 }
 
 impl ReadPlan {
     /// Where to find out which pages suffice, if that may save more than it costs.
     pub(crate) fn page_index_range(&self, footer: &Footer) -> Option<Range<u64>> {
-        // with an index comes a copy of the metadata, which for encrypted columns is the whole file's
-        let metadata = self.arrow.metadata();
-        let group = metadata.row_group(self.row_group);
-        let copied = metadata.num_row_groups() * group.num_columns();
-        match self.wants_pages() && (!self.encrypted || copied <= MOST_COPIED_CHUNKS) {
+        let group = self.arrow.metadata().row_group(self.row_group);
+        match self.wants_pages() {
             true => stored_range(footer, group, &self.projection),
             false => None,
         }
+    }
+
+    /// What opens the plan's encrypted columns, if there are any.
+    pub(crate) fn sealed(&self, footer: &Footer) -> Option<Arc<Sealed>> {
+        let opener = footer.opener.as_ref()?;
+        let metadata = self.arrow.metadata();
+        let group = metadata.row_group(self.row_group);
+        let listed = |leaf| {
+            let index = metadata.page_index().filter(|_| self.by_page)?;
+            let pages = index.page_locations(self.row_group, leaf)?.iter();
+            Some(pages.map(|page| page.offset.unsigned_abs()).collect())
+        };
+        let chunk = |(leaf, column): (usize, usize)| {
+            let key = footer.key_of(self.key.1, column)?;
+            let (start, length) = group.column(leaf).byte_range();
+            Some(SealedChunk {
+                range: start..start.saturating_add(length),
+                place: ChunkPlace {
+                    row_group: self.key.1,
+                    column,
+                },
+                cipher: Arc::clone(opener.cipher(&key)?),
+                listed: listed(leaf),
+            })
+        };
+        let leaves = footer.leaves_of(&self.key.0);
+        let chunks: Vec<SealedChunk> = leaves.into_iter().enumerate().filter_map(chunk).collect();
+        (!chunks.is_empty()).then(|| Arc::new(Sealed::new(Arc::clone(&opener.file_aad), chunks)))
     }
 
     /// Whether reading some pages may save more than finding them costs.
@@ -129,7 +155,6 @@ pub(crate) fn plan(
         ranges,
         by_page: false,
         within_rows: false,
-        encrypted: group.encrypted,
     })
 }
 
@@ -140,7 +165,6 @@ pub(crate) struct ProjectedGroup {
     index: usize,
     /// The projected ones of its columns.
     pub(crate) projection: ProjectionMask,
-    encrypted: bool,
 }
 
 impl ProjectedGroup {
@@ -163,22 +187,10 @@ pub(crate) fn projected_group(
     schema: &NarrowSchema,
     row_group: usize,
 ) -> Result<ProjectedGroup, Error> {
-    let leaves = || schema.leaves.iter().copied();
-    if !leaves().any(|leaf| footer.is_encrypted(leaf)) {
-        return Ok(ProjectedGroup {
-            arrow: footer.narrow_group(name, schema, row_group)?,
-            index: 0,
-            projection: ProjectionMask::all(),
-            encrypted: false,
-        });
-    }
-    // an encrypted page is tied to its column's place in the file
-    let arrow = footer.arrow(name)?;
     Ok(ProjectedGroup {
-        projection: ProjectionMask::leaves(arrow.parquet_schema(), leaves()),
-        arrow,
-        index: row_group,
-        encrypted: true,
+        arrow: footer.narrow_group(name, schema, row_group)?,
+        index: 0,
+        projection: ProjectionMask::all(),
     })
 }
 
@@ -288,5 +300,3 @@ pub(crate) fn wrong(name: &str, reason: impl ToString) -> Error {
 
 /// Below this, asking for the page index costs about what it saves.
 const WORTH_AN_INDEX_BYTES: u64 = 512 << 10;
-/// Column chunks of metadata worth copying, half a kilobyte each: files with more have encrypted chunks read whole.
-const MOST_COPIED_CHUNKS: usize = 8192;

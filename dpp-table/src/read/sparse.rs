@@ -1,4 +1,5 @@
-//! The fetched and the streamed parts of a file, offered to the Parquet crate as if they were the file.
+//! The fetched and the streamed parts of a file, offered to the Parquet crate as if they were the file, and as if it had never
+//! been encrypted.
 //!
 //! A read of other bytes is an error: only files that lie about their layout cause one, and a store that fails a stream.
 
@@ -10,6 +11,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::error::Error;
+use crate::read::sealed::{Sealed, Stored};
 use crate::read::stream::Stream;
 
 /// Parts of a file by position: in memory, or streamed.
@@ -17,6 +20,7 @@ use crate::read::stream::Stream;
 pub(crate) struct SparseFile {
     parts: Arc<[(u64, Bytes)]>,
     stream: Option<Arc<Stream>>,
+    pub(super) sealed: Option<Arc<Sealed>>,
     file_size_bytes: u64,
 }
 
@@ -34,6 +38,7 @@ impl SparseFile {
         SparseFile {
             parts: starts.zip(buffers).collect(),
             stream: None,
+            sealed: None,
             file_size_bytes,
         }
     }
@@ -44,6 +49,26 @@ impl SparseFile {
             stream: Some(Arc::new(stream)),
             ..self
         }
+    }
+
+    /// The file, with encrypted parts of it opened as they are asked for.
+    pub(crate) fn with_sealed(self, sealed: Option<Arc<Sealed>>) -> Self {
+        SparseFile { sealed, ..self }
+    }
+
+    /// Why bytes did not come, if that happened: a decoder only sees that it lacks them.
+    pub(crate) fn fault(&self, name: &str) -> Option<Error> {
+        let altered = || {
+            let sealed = self.sealed.as_ref()?;
+            sealed.is_altered().then(|| Error::corrupt(name, ALTERED))
+        };
+        self.stream().and_then(Stream::fault).or_else(altered)
+    }
+
+    fn sealed(&self, position: u64) -> Option<&Sealed> {
+        self.sealed
+            .as_deref()
+            .filter(|sealed| sealed.covers(position))
     }
 
     /// What is streamed, if anything.
@@ -64,6 +89,11 @@ impl SparseFile {
 
     /// At most `length` bytes from `start`, fewer where the fetched ones end.
     pub(crate) fn peek(&self, start: u64, length: usize) -> Bytes {
+        if let Some(sealed) = self.sealed(start) {
+            let mut header = sealed.header(self, start).unwrap_or_default().1;
+            header.truncate(length);
+            return header;
+        }
         if self.is_streamed(start) {
             return self.streamed(start, length).unwrap_or_default();
         }
@@ -89,11 +119,51 @@ impl SparseFile {
 
     /// Some bytes from `start` on, one at least.
     fn some(&self, start: u64) -> Result<Bytes> {
+        if let Some(sealed) = self.sealed(start) {
+            let header = sealed.header(self, start).map(|(_, header)| header);
+            let some = header.or_else(|| sealed.body(self, start));
+            return some.ok_or_else(|| absent(start));
+        }
         if self.is_streamed(start) {
             let some = self.stream().and_then(|stream| stream.some(start));
             return some.ok_or_else(|| absent(start));
         }
         Ok(self.from(start)?.1)
+    }
+
+    /// A page's body, or a page from its header on.
+    fn opened(&self, sealed: &Sealed, start: u64, length: usize) -> Option<Bytes> {
+        let Some((body, header)) = sealed.header(self, start) else {
+            return sealed.body(self, start);
+        };
+        if length <= header.len() {
+            return Some(header);
+        }
+        Some([header, sealed.body(self, body)?].concat().into())
+    }
+
+    /// Shares the fetched buffer; copies only what spans two of them.
+    fn stored_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        if self.is_streamed(start) {
+            let whole = self.streamed(start, length);
+            let whole = whole.filter(|bytes| bytes.len() == length);
+            return whole.ok_or_else(|| absent(start));
+        }
+        let (mut part, first) = self.from(start)?;
+        if length <= first.len() {
+            return Ok(first.slice(..length));
+        }
+        let mut whole = BytesMut::from(&first[..]);
+        while whole.len() < length {
+            let position = start + whole.len() as u64;
+            let more = self.next(part).ok_or_else(|| absent(position))?;
+            whole.extend_from_slice(&more[..more.len().min(length - whole.len())]);
+            part += 1;
+        }
+        Ok(whole.freeze())
     }
 
     /// The part that holds `start`, and its bytes from there.
@@ -126,7 +196,11 @@ impl ChunkReader for SparseFile {
     type T = SparseRead;
 
     fn get_read(&self, start: u64) -> Result<SparseRead> {
-        let rest = self.some(start)?;
+        let rest = match self.sealed(start) {
+            // opened when it is read, as whoever asks may look no further
+            Some(_) => Bytes::new(),
+            None => self.some(start)?,
+        };
         Ok(SparseRead {
             file: self.clone(),
             position: start + rest.len() as u64,
@@ -134,28 +208,23 @@ impl ChunkReader for SparseFile {
         })
     }
 
-    /// Shares the fetched buffer; copies only what spans two of them.
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        if length == 0 {
-            return Ok(Bytes::new());
+        let Some(sealed) = self.sealed(start).filter(|_| length > 0) else {
+            return self.stored_bytes(start, length);
+        };
+        let mut opened = self
+            .opened(sealed, start, length)
+            .filter(|opened| length <= opened.len());
+        if let Some(opened) = &mut opened {
+            opened.truncate(length);
         }
-        if self.is_streamed(start) {
-            let whole = self.streamed(start, length);
-            let whole = whole.filter(|bytes| bytes.len() == length);
-            return whole.ok_or_else(|| absent(start));
-        }
-        let (mut part, first) = self.from(start)?;
-        if length <= first.len() {
-            return Ok(first.slice(..length));
-        }
-        let mut whole = BytesMut::from(&first[..]);
-        while whole.len() < length {
-            let position = start + whole.len() as u64;
-            let more = self.next(part).ok_or_else(|| absent(position))?;
-            whole.extend_from_slice(&more[..more.len().min(length - whole.len())]);
-            part += 1;
-        }
-        Ok(whole.freeze())
+        opened.ok_or_else(|| absent(start))
+    }
+}
+
+impl Stored for SparseFile {
+    fn stored(&self, start: u64, length: usize) -> Option<Bytes> {
+        self.stored_bytes(start, length).ok()
     }
 }
 
@@ -172,6 +241,9 @@ impl Read for SparseRead {
         Ok(count)
     }
 }
+
+const ALTERED: &str =
+    "an encrypted page does not fit its tag: it was altered, or belongs to another place or file";
 
 fn absent(position: u64) -> ParquetError {
     ParquetError::EOF(format!(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::{Schema, SchemaRef};
 use dpp_proto::v1::{Predicate, SnapshotFile};
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -67,9 +68,9 @@ async fn extend(
         .map(|index| load(files, unknown[index], index % sampled_every == 0).boxed())
         .buffered(FOOTERS_IN_FLIGHT);
     for (index, listed) in unknown.iter().enumerate() {
-        if let Some((footer, keys)) = loading.try_next().await? {
-            add_features(files, &mut columns, &listed.path, &footer, &keys)?;
-            known.push(footer.snapshot_file(&listed.path));
+        if let Some(loaded) = loading.try_next().await? {
+            add_features(files, &mut columns, &listed.path, &loaded)?;
+            known.push(loaded.footer.snapshot_file(&listed.path));
             opened(index + 1, unknown.len());
         }
     }
@@ -92,12 +93,15 @@ impl Snapshot {
     }
 }
 
+/// What describing a file takes.
+struct Loaded {
+    footer: Arc<Footer>,
+    arrow: SchemaRef,
+    keys: Arc<MapKeys>,
+}
+
 /// Reads a file's footer, and the keys of its maps if it is one of the sample.
-async fn load(
-    files: &Files,
-    listed: &ListedFile,
-    sampled: bool,
-) -> Result<(Arc<Footer>, Arc<MapKeys>), Error> {
+async fn load(files: &Files, listed: &ListedFile, sampled: bool) -> Result<Loaded, Error> {
     let footer = match files.footers.get(&listed.path) {
         Some(known) if known.is_of(listed) => known,
         _ => {
@@ -106,17 +110,28 @@ async fn load(
             footer
         }
     };
+    let arrow = footer.arrow(&files.store.name(&listed.path))?;
+    let arrow = Arc::clone(arrow.schema());
     let keys = match sampled {
-        true => map_keys(files, &listed.path, &footer).await?,
+        true => map_keys(files, &listed.path, &footer, &arrow).await?,
         false => Arc::default(),
     };
-    Ok((footer, keys))
+    Ok(Loaded {
+        footer,
+        arrow,
+        keys,
+    })
 }
 
 /// Sampled once per version of a file.
-async fn map_keys(files: &Files, path: &str, footer: &Arc<Footer>) -> Result<Arc<MapKeys>, Error> {
+async fn map_keys(
+    files: &Files,
+    path: &str,
+    footer: &Arc<Footer>,
+    arrow: &Schema,
+) -> Result<Arc<MapKeys>, Error> {
     let sample = async || {
-        let (keys, io) = map_keys::read(files, path, footer, Extent::Sample).await?;
+        let (keys, io) = map_keys::read(files, path, footer, arrow, Extent::Sample).await?;
         metrics::record(io);
         Ok(Arc::new(keys))
     };
@@ -127,13 +142,15 @@ fn add_features(
     files: &Files,
     schema: &mut SchemaUnion,
     path: &str,
-    footer: &Footer,
-    keys: &MapKeys,
+    loaded: &Loaded,
 ) -> Result<(), Error> {
     let names = &files.names;
     let name = files.store.name(path);
-    let arrow = footer.arrow(&name)?;
-    let arrow = arrow.schema();
+    let Loaded {
+        footer,
+        arrow,
+        keys,
+    } = loaded;
     schema.add(&name, arrow)?;
     let sampled = keys
         .iter()

@@ -289,17 +289,18 @@ impl Writing<'_> {
         let files = self.files;
         let mut io = ReadCounters::default();
         let footer = fetch::known_footer(files, file, &mut io).await?;
+        let name = files.store.name(&file.path);
+        let stored = footer.arrow(&name)?;
         let mut keys = MapKeys::new();
         if self.settings.flatten {
-            let (found, cost) = map_keys::read(files, &file.path, &footer, Extent::Whole).await?;
+            let (arrow, extent) = (stored.schema(), Extent::Whole);
+            let (found, cost) = map_keys::read(files, &file.path, &footer, arrow, extent).await?;
             io += cost;
             keys = found;
             keys.retain(|column, _| !self.settings.keep_maps.contains(column));
         }
         metrics::record(io);
-        let name = files.store.name(&file.path);
         let order = &self.settings.order;
-        let stored = footer.arrow(&name)?;
         let layout = Layout::new(&name, stored.schema(), &keys, &files.names, order)?;
         Ok((footer, Arc::new(layout)))
     }

@@ -21,14 +21,14 @@ fn key(bytes: &[u8]) -> SecretKey {
 }
 
 /// The conformance corpus's keys of 128 bits.
-fn ring() -> KeyRing {
+pub(crate) fn ring() -> KeyRing {
     KeyRing::new()
         .with_key("kf", key(b"0123456789012345"))
         .with_key("kc1", key(b"1234567890123450"))
         .with_key("kc2", key(b"1234567890123451"))
 }
 
-fn opened(url: &str, keys: impl KeyProvider + 'static) -> Table {
+pub(crate) fn opened(url: &str, keys: impl KeyProvider + 'static) -> Table {
     let mut options = TableOptions::default();
     options.keys = Some(Arc::new(keys));
     let source = TableSource {
@@ -89,7 +89,7 @@ async fn failure(table: &Table, name: &str) -> Error {
 }
 
 #[track_caller]
-fn check(error: &Error, fault: Fault, says: &[&str]) {
+pub(crate) fn check(error: &Error, fault: Fault, says: &[&str]) {
     let text = message_with_causes(error);
     assert_eq!(error.fault(), fault, "{text}");
     for part in says {

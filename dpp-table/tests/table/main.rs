@@ -18,6 +18,7 @@ mod real_table;
 mod redirects;
 mod round_trip;
 mod s3;
+mod sealed;
 mod snapshots;
 mod streaming;
 mod support;

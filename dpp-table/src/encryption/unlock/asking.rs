@@ -1,12 +1,14 @@
 //! Gets the keys of one file: reads how the file names them, and asks for those.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Seal;
-use super::columns::LockedColumn;
-use super::stored::FileKeys;
+use super::locked::LockedColumn;
+use super::opener::Opener;
+use crate::encryption::cipher::Cipher;
 use crate::encryption::keys::{
     KEYS_IN_FLIGHT, KeyCache, KeyError, KeyMaterial, SecretKey, WantedKey, parse,
 };
@@ -36,30 +38,25 @@ impl<'a> Asking<'a> {
         }
     }
 
-    pub(super) async fn footer_key(&self) -> Result<FileKeys, Error> {
+    pub(super) async fn footer_key(&self) -> Result<SecretKey, Error> {
         let name = self.files.store.name(self.path);
-        let aad_prefix = self.keys.provider().aad_prefix(self.path);
-        let metadata = self.seal.stored.footer_key_metadata(&name, &aad_prefix)?;
-        Ok(FileKeys {
-            footer: self.key(metadata.as_deref(), None).await?,
-            columns: BTreeMap::new(),
-            aad_prefix,
-        })
+        let algorithm = self.seal.algorithm(&name)?;
+        self.key(algorithm.key_metadata.as_deref(), None).await
     }
 
     /// Adds the keys of `locked` that are lacking.
     pub(super) async fn add(
         &self,
-        keys: &mut FileKeys,
+        opener: &mut Opener,
         locked: Vec<LockedColumn>,
     ) -> Result<(), Error> {
         let lacking: Vec<_> = locked
             .into_iter()
-            .filter(|(column, _)| !keys.columns.contains_key(column))
+            .filter(|(column, _)| !opener.columns.contains_key(column))
             .map(|(column, metadata)| self.column_key(column, metadata))
             .collect();
         let found = stream::iter(lacking).buffer_unordered(KEYS_IN_FLIGHT);
-        keys.columns.extend(found.try_collect::<Vec<_>>().await?);
+        opener.columns.extend(found.try_collect::<Vec<_>>().await?);
         Ok(())
     }
 
@@ -67,9 +64,9 @@ impl<'a> Asking<'a> {
         &self,
         column: String,
         metadata: Option<Vec<u8>>,
-    ) -> Result<(String, SecretKey), Error> {
+    ) -> Result<(String, Arc<Cipher>), Error> {
         let key = self.key(metadata.as_deref(), Some(&column)).await?;
-        Ok((column, key))
+        Ok((column, Arc::new(Cipher::new(&key))))
     }
 
     /// The key of the footer, or of a column.

@@ -1,5 +1,5 @@
 //! Which columns are decoded here: numbers and lists of numbers, also as values of maps with integer keys, in encodings and
-//! codecs that are known here, not encrypted.
+//! codecs that are known here.
 
 use std::ops::Range;
 
@@ -66,9 +66,9 @@ pub(crate) enum StoredAs {
     Int64,
 }
 
-/// The columns of a piece that are decoded here. An encrypted page is the crate's to open.
+/// The columns of a piece that are decoded here.
 pub(crate) fn shapes(piece: &FetchedPiece) -> Result<Vec<Shape>, Error> {
-    if piece.plan.encrypted || piece.plan.rows == 0 {
+    if piece.plan.rows == 0 {
         return Ok(Vec::new());
     }
     let group = piece.plan.arrow.metadata().row_group(piece.plan.row_group);

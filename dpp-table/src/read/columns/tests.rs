@@ -1,4 +1,4 @@
-//! Our decoding against the Parquet crate's: tables in every encoding that is known here, and real ones.
+//! Our decoding against the Parquet crate's: tables in every encoding that is known here, encrypted or not, and real ones.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -13,14 +13,19 @@ use arrow::array::{
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Float32Type, Int64Type, Schema};
 use dpp_proto::v1::{Feature, Kind, SnapshotFile, TableSource};
-use parquet::arrow::ArrowWriter;
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::encryption::encrypt::FileEncryptionProperties;
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
+};
 use parquet::schema::types::ColumnPath;
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::encryption::keys::{KeyRing, SecretKey};
+use crate::options::TableOptions;
 use crate::read::columns::shape::shapes;
 use crate::read::fetch::{FetchedPiece, PieceRequest};
 use crate::read::sparse::SparseFile;
@@ -44,6 +49,18 @@ struct Case {
     turns: Vec<usize>,
     /// Of chunks that are streamed.
     window_bytes: u64,
+    lock: Option<Lock>,
+}
+
+/// How a file is encrypted.
+#[derive(Clone, Debug)]
+struct Lock {
+    /// Whether columns have a key of their own.
+    column_key: bool,
+    plaintext_footer: bool,
+    key_bytes: usize,
+    /// Whether the AAD prefix is stored.
+    stores_prefix: bool,
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -56,8 +73,16 @@ fn case() -> impl Strategy<Value = Case> {
     let turns = prop_oneof![Just(Vec::new()), prop::collection::vec(1_usize..400, 2..12)];
     let switches = any::<(bool, bool, bool, bool)>();
     let sizes = (1_usize..1500, 1_usize..600, 1_usize..700, 1_u64..3000);
-    (any::<u64>(), compression, switches, sizes, turns).prop_map(
-        |(seed, compression, switches, sizes, turns)| Case {
+    let lock = (any::<(bool, bool, bool, bool)>()).prop_map(|of| Lock {
+        column_key: of.0,
+        plaintext_footer: of.1,
+        key_bytes: if of.2 { 16 } else { 32 },
+        stores_prefix: of.3,
+    });
+    let lock = prop::option::of(lock);
+    (any::<u64>(), compression, switches, sizes, turns, lock).prop_map(
+        |(seed, compression, switches, sizes, turns, lock)| Case {
+            lock,
             seed,
             rows: sizes.0,
             compression,
@@ -83,12 +108,24 @@ proptest! {
         write(&folder.path().join("part.parquet"), &stored, &case);
         let table = Opened::new(folder.path()).without_whole_maps();
         let rows = 0..case.rows as u64;
+        let plain = table.piece(0, rows.clone(), selection(&case), case.batch_rows);
+        let theirs = by_crate(plain);
+        let locked = tempfile::tempdir().unwrap();
+        let table = match &case.lock {
+            None => table,
+            Some(lock) => {
+                write_locked(&locked.path().join("part.parquet"), &stored, &case, lock);
+                let locked = Opened::new(locked.path()).without_whole_maps();
+                prop_assert_eq!(&locked.features, &table.features);
+                locked
+            }
+        };
         let piece = || table.piece(0, rows.clone(), selection(&case), case.batch_rows);
         let ours = shapes(&piece()).unwrap();
         let wanted: HashSet<&str> = table.features.iter().map(column_of).collect();
         prop_assert!(wanted.len() + 3 >= stored.num_columns(), "maps may be empty");
         prop_assert_eq!(ours.len(), wanted.len());
-        let theirs = by_crate(piece());
+        prop_assert_eq!(&by_crate(piece()), &theirs);
         prop_assert_eq!(&decoded(piece()), &theirs);
         let streamed = || table.streamed(0, piece(), case.window_bytes);
         prop_assert_eq!(&decoded(streamed()), &theirs);
@@ -341,7 +378,8 @@ impl Opened {
             url: folder.to_str().unwrap().to_owned(),
             ..TableSource::default()
         };
-        let table = Table::open(&source).unwrap();
+        let options = TableOptions::with_keys(Arc::new(ring()));
+        let table = Table::open_with(&source, options).unwrap();
         let described = runtime.block_on(table.describe()).ok()?;
         Some(Opened {
             table,
@@ -400,7 +438,10 @@ impl Opened {
         let _runtime = self.runtime.enter();
         let store = &self.table.files.store;
         let stream = Stream::new(store, &file.path, None, chunks, window_bytes);
-        piece.bytes = SparseFile::new(&[], Vec::new(), file.size_bytes).with_stream(stream);
+        let sealed = piece.bytes.sealed.take();
+        piece.bytes = SparseFile::new(&[], Vec::new(), file.size_bytes)
+            .with_stream(stream)
+            .with_sealed(sealed);
         piece
     }
 }
@@ -594,7 +635,55 @@ fn ids_by_key(rng: &mut StdRng, values: &[Option<i64>]) -> ArrayRef {
     Arc::new(maps.finish())
 }
 
+/// Keys of both lengths.
+fn ring() -> KeyRing {
+    let key = |byte, bytes| SecretKey::new(vec![byte; bytes]).unwrap();
+    let names = [("footer", 1), ("column", 2)].into_iter();
+    let keys = names.flat_map(|(name, byte)| {
+        [16, 32].map(|bytes| (format!("{name} {bytes}"), key(byte, bytes)))
+    });
+    let ring = keys.fold(KeyRing::new(), |ring, (name, key)| {
+        ring.with_key(&name, key)
+    });
+    ring.with_aad_prefix("shop")
+}
+
+fn write_locked(path: &Path, stored: &RecordBatch, case: &Case, lock: &Lock) {
+    let metadata = |name: &str| format!("{name} {}", lock.key_bytes).into_bytes();
+    let mut builder = FileEncryptionProperties::builder(vec![1; lock.key_bytes])
+        .with_footer_key_metadata(metadata("footer"))
+        .with_plaintext_footer(lock.plaintext_footer)
+        .with_aad_prefix(b"shop".to_vec())
+        .with_aad_prefix_storage(lock.stores_prefix);
+    if lock.column_key {
+        let schema = ArrowSchemaConverter::new()
+            .convert(&stored.schema())
+            .unwrap();
+        for leaf in schema.columns() {
+            let leaf = leaf.path().string();
+            builder = builder.with_column_key_and_metadata(
+                &leaf,
+                vec![2; lock.key_bytes],
+                metadata("column"),
+            );
+        }
+    }
+    let properties = properties(case).with_file_encryption_properties(builder.build().unwrap());
+    write_with(path, stored, properties.build());
+}
+
 fn write(path: &Path, stored: &RecordBatch, case: &Case) {
+    write_with(path, stored, properties(case).build());
+}
+
+fn write_with(path: &Path, stored: &RecordBatch, properties: WriterProperties) {
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, stored.schema(), Some(properties)).unwrap();
+    writer.write(stored).unwrap();
+    writer.close().unwrap();
+}
+
+fn properties(case: &Case) -> WriterPropertiesBuilder {
     let mut properties = WriterProperties::builder()
         .set_compression(case.compression)
         .set_dictionary_enabled(case.dictionary)
@@ -621,10 +710,7 @@ fn write(path: &Path, stored: &RecordBatch, case: &Case) {
         let ids = ColumnPath::new(["ids?", "list", "item"].map(str::to_owned).to_vec());
         properties = properties.set_column_encoding(ids, Encoding::DELTA_BINARY_PACKED);
     }
-    let file = std::fs::File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, stored.schema(), Some(properties.build())).unwrap();
-    writer.write(stored).unwrap();
-    writer.close().unwrap();
+    properties
 }
 
 #[test]
@@ -641,6 +727,7 @@ fn kinds_of_the_columns_are_those_described() {
         batch_rows: 4,
         turns: Vec::new(),
         window_bytes: 1,
+        lock: None,
     };
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("part.parquet"), &stored(&case), &case);

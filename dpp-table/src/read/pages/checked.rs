@@ -15,17 +15,14 @@ use crate::read::sparse::{SparseFile, SparseRead};
 /// What the Parquet crate reads.
 pub(crate) struct CheckedPages {
     file: SparseFile,
-    /// Whether headers can't be seen into.
-    encrypted: bool,
     /// Where pages begin whose headers were checked: the crate may ask for those as it asks for headers.
     bodies: Mutex<HashSet<u64>>,
 }
 
 impl CheckedPages {
-    pub(crate) fn new(file: SparseFile, encrypted: bool) -> CheckedPages {
+    pub(crate) fn new(file: SparseFile) -> CheckedPages {
         CheckedPages {
             file,
-            encrypted,
             bodies: Mutex::default(),
         }
     }
@@ -55,7 +52,7 @@ impl ChunkReader for CheckedPages {
     type T = SparseRead;
 
     fn get_read(&self, start: u64) -> Result<SparseRead> {
-        if self.encrypted || !self.file.is_streamed(start) || self.is_body(start) {
+        if !self.file.is_streamed(start) || self.is_body(start) {
             return self.file.get_read(start);
         }
         let header = Header::at(&self.file, start);

@@ -69,7 +69,7 @@ impl Header {
         }
     }
 
-    fn parse(stored: &[u8]) -> Option<Header> {
+    pub(crate) fn parse(stored: &[u8]) -> Option<Header> {
         let mut thrift = Thrift(stored);
         let (mut page_type, mut uncompressed, mut compressed, mut crc) = (None, None, None, None);
         let (mut data, mut dictionary, mut data_v2) = (None, None, None);
@@ -80,8 +80,8 @@ impl Header {
                 (_, STOP) => break,
                 (1, I32) => page_type = Some(thrift.zigzag()?),
                 (2, I32) => uncompressed = Some(thrift.zigzag()?),
-                (3, I32) => compressed = Some(thrift.zigzag()?),
-                (4, I32) => crc = Some(i32::try_from(thrift.zigzag()?).ok()?.cast_unsigned()),
+                (COMPRESSED_BYTES, I32) => compressed = Some(thrift.zigzag()?),
+                (CRC, I32) => crc = Some(i32::try_from(thrift.zigzag()?).ok()?.cast_unsigned()),
                 (5, STRUCT) => data = Some(Numbers::read(&mut thrift)?),
                 (7, STRUCT) => dictionary = Some(Numbers::read(&mut thrift)?),
                 (8, STRUCT) => data_v2 = Some(Numbers::read(&mut thrift)?),
@@ -169,6 +169,9 @@ impl Numbers {
     }
 }
 
+/// Fields of a header.
+pub(crate) const COMPRESSED_BYTES: i64 = 3;
+pub(crate) const CRC: i64 = 4;
 pub(crate) const PLAIN: i32 = 0;
 pub(crate) const PLAIN_DICTIONARY: i32 = 2;
 pub(crate) const RLE: i32 = 3;
@@ -181,4 +184,4 @@ const FIELDS: usize = 8;
 /// Nearly every header is far shorter.
 const HEADER_BYTES: usize = 4 << 10;
 /// One with long statistics.
-const MAX_HEADER_BYTES: usize = 1 << 20;
+pub(crate) const MAX_HEADER_BYTES: usize = 1 << 20;

@@ -7,8 +7,8 @@
 //! chunk: header page header page …      header: thrift compact, field 2 = bytes uncompressed, 3 = bytes compressed, 4 = crc
 //! ```
 //!
-//! Encrypted headers can't be walked, and a header may understate: both are the Parquet crate's to judge. Checksums
-//! are checked here because the crate takes them of encrypted pages after decryption, where other writers do not.
+//! A header may understate: that is for whoever unpacks its page to judge. Encrypted pages are seen without their checksums, which
+//! are of what is stored: their tags say more.
 
 pub(crate) mod checked;
 pub(crate) mod header;
