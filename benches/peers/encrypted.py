@@ -9,6 +9,7 @@ rewrite --encrypt` write the table. Read by dpp on-box, through a worker by TCP 
 which decrypts and decodes the same columns into Arrow arrays in one thread and makes no tensors of them. Readers run one after
 another, each in a process of its own, round after round; medians are printed. CPU-seconds are those of the reader, and of its
 worker, from the first call to the last batch, imports and the S3 server left out. Rows, numbers of ids and sums must be equal.
+With `--repeat` the rows are read several times over, by files that are opened once, so that opening them counts less.
 Needs `openssl`, for the certificates of the worker that is reached by TLS.
 """
 
@@ -26,12 +27,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
+Columns = tuple[list[int], list[int]]
 BUCKET, KEY, SECRET = "bucket", "bench-key", "bench-secret"
 BATCH_ROWS = 1_024
 FILE_ROWS = 2_048
@@ -66,6 +69,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=4_096)
     parser.add_argument("--share", type=float, default=0.05, help="of the columns, which is read")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=1, help="how often the rows are read")
     parser.add_argument("--readers", nargs="+", choices=READERS, default=list(READERS))
     parser.add_argument("--json", action="store_true", help="a line of JSON per reader")
     parser.add_argument("--child", choices=READERS, help=argparse.SUPPRESS)
@@ -135,7 +139,7 @@ def answers(port: int) -> bool:
 
 def run(reader: str, endpoint: str, asked: argparse.Namespace) -> dict:
     command = [sys.executable, __file__, "--child", reader, "--endpoint", endpoint]
-    for name in ("data", "dense", "sparse", "rows", "share"):
+    for name in ("data", "dense", "sparse", "rows", "share", "repeat"):
         command += [f"--{name}", str(getattr(asked, name))]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=identity())
     if done.returncode != 0:
@@ -153,7 +157,7 @@ def measure(asked: argparse.Namespace) -> dict:
     dense, sparse = chosen(asked.dense, asked.share, 1), chosen(asked.sparse, asked.share, 2)
     rows, n_ids, sum_ids, sum_dense, tensor_bytes = 0, 0, 0, 0.0, 0
     cpu, wall, first = cpu_seconds(), time.perf_counter(), None
-    for some in READERS[asked.child](table, asked.endpoint, dense, sparse):
+    for some in READERS[asked.child](table, asked.endpoint, (dense, sparse), asked.repeat):
         first = first or time.perf_counter() - wall
         rows, n_ids, tensor_bytes = rows + some[0], n_ids + some[1], tensor_bytes + some[4]
         sum_ids, sum_dense = (sum_ids + some[2]) % 2**64, sum_dense + some[3]
@@ -175,33 +179,35 @@ def chosen(count: int, share: float, seed: int) -> list[int]:
     return sorted(np.random.default_rng(seed).choice(count, int(count * share), replace=False).tolist())
 
 
-def by_tcp(table: Path, endpoint: str, dense: list[int], sparse: list[int]) -> Iterator[tuple]:
+def by_tcp(table: Path, endpoint: str, columns: Columns, repeat: int) -> Iterator[tuple]:
     with worker(table, []) as address:
-        yield from batches(endpoint, dense, sparse, {"service": address})
+        yield from batches(endpoint, columns, repeat, {"service": address})
 
 
-def by_tls(table: Path, endpoint: str, dense: list[int], sparse: list[int]) -> Iterator[tuple]:
+def by_tls(table: Path, endpoint: str, columns: Columns, repeat: int) -> Iterator[tuple]:
     certificate = str(table / "worker.pem")
     with worker(table, ["--tls-cert", certificate, "--tls-key", str(table / "worker.key")]) as address:
         os.environ["DPP_TLS_CA"] = certificate
-        yield from batches(endpoint, dense, sparse, {"service": address})
+        yield from batches(endpoint, columns, repeat, {"service": address})
 
 
-def on_box(table: Path, endpoint: str, dense: list[int], sparse: list[int]) -> Iterator[tuple]:
+def on_box(table: Path, endpoint: str, columns: Columns, repeat: int) -> Iterator[tuple]:
     import dpp
 
-    yield from batches(endpoint, dense, sparse, {}, decryption=dpp.KeyFile(table / "keys.json"))
+    yield from batches(endpoint, columns, repeat, {}, decryption=dpp.KeyFile(table / "keys.json"))
 
 
-def batches(endpoint: str, dense: list[int], sparse: list[int], where: dict, **more: object) -> Iterator[tuple]:
+def batches(endpoint: str, columns: Columns, repeat: int, where: dict, **more: object) -> Iterator[tuple]:
     import dpp
     import torch
 
+    dense, sparse = columns
     table = dpp.Table(f"s3://{BUCKET}/w4", storage_options=place(endpoint), **more)
     plan = dpp.Plan(
         dense=[dpp.col(f"D{i}").fill_null(0) for i in dense], sparse={f"S{i}": dpp.col(f"S{i}") for i in sparse}
     )
-    for batch in dpp.DataLoader(table, plan, batch_size=BATCH_ROWS, **where):
+    loader = dpp.DataLoader(table, plan, batch_size=BATCH_ROWS, **where)
+    for batch in chain.from_iterable(loader for _ in range(repeat)):
         ids = batch.sparse.values
         sizes = sum(it.numel() * it.element_size() for it in (batch.dense, ids, batch.sparse.lengths))
         yield batch.num_rows, len(ids), int(ids.sum()) % 2**64, float(batch.dense.sum(dtype=torch.float64)), sizes
@@ -228,7 +234,7 @@ def certify(table: Path) -> None:
     (table / "worker.key").chmod(0o600)
 
 
-def pyarrow(table: Path, endpoint: str, dense: list[int], sparse: list[int]) -> Iterator[tuple]:
+def pyarrow(table: Path, endpoint: str, columns: Columns, repeat: int) -> Iterator[tuple]:
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.fs
@@ -250,11 +256,18 @@ def pyarrow(table: Path, endpoint: str, dense: list[int], sparse: list[int]) -> 
         access_key=KEY, secret_key=SECRET, region="us-east-1", endpoint_override=endpoint.removeprefix("http://"), scheme="http"
     )
     files = store.get_file_info(pa.fs.FileSelector(f"{BUCKET}/w4", recursive=True))
-    columns = [f"D{i}" for i in dense] + [f"S{i}.list.element" for i in sparse]
-    for path in sorted(file.path for file in files if file.path.endswith(".parquet")):
+    dense, sparse = columns
+    leaves = [f"D{i}" for i in dense] + [f"S{i}.list.element" for i in sparse]
+
+    def opened(path: str) -> pq.ParquetFile:
         keys = factory.file_decryption_properties(pe.KmsConnectionConfig())
-        file = pq.ParquetFile(store.open_input_file(path), decryption_properties=keys, pre_buffer=True)
-        for rows in file.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
+        return pq.ParquetFile(store.open_input_file(path), decryption_properties=keys, pre_buffer=True)
+
+    paths = sorted(file.path for file in files if file.path.endswith(".parquet"))
+    known: dict[str, pq.ParquetFile] = {}
+    for path in paths * repeat:
+        file = known.get(path) or known.setdefault(path, opened(path))
+        for rows in file.iter_batches(BATCH_ROWS, columns=leaves, use_threads=False):
             ids = [rows[f"S{i}"].flatten() for i in sparse]
             sums = (pc.sum(one).as_py() or 0 for one in ids)
             floats = [pc.sum(rows[f"D{i}"].cast(pa.float64())).as_py() or 0.0 for i in dense]
