@@ -7,8 +7,8 @@
 //! vectors  f32 | u8 [B, …shape]           extras   i64 | f32 [B], or lengths i32 [B] and bytes; validity u8 [B]
 //! ```
 //!
-//! Numbers are little-endian. A batch a trainer receives is aligned for its types; one inside a received
-//! frame need not be, so nothing here reads a buffer but as bytes.
+//! Numbers are little-endian. A batch a trainer receives is aligned for its types; one inside a frame
+//! need not be, so nothing here reads a buffer but as bytes.
 
 use std::sync::Arc;
 
@@ -173,6 +173,28 @@ impl Batch {
             hash.update(buffer);
         }
         hash.digest()
+    }
+
+    /// Whether every buffer is aligned for its type.
+    pub(crate) fn is_aligned(&self) -> bool {
+        let sparse = &self.sparse;
+        let singles = [&self.dense, &self.labels, &sparse.lengths].into_iter();
+        let mut singles = singles.chain(&sparse.weights).chain(&self.vectors);
+        let aligned = |buffer: &Buffer, bytes: usize| {
+            buffer.is_empty() || buffer.as_ptr().align_offset(bytes) == 0
+        };
+        singles.all(|buffer| aligned(buffer, 4))
+            && aligned(&sparse.values, 8)
+            && self.extras.iter().all(|extra| match &extra.data {
+                ExtraData::Fixed(values) => aligned(values, 8),
+                ExtraData::Variable { lengths, .. } => aligned(lengths, 4),
+            })
+    }
+
+    /// Whether an extra carries validity although no row of it is null.
+    pub(crate) fn has_needless_validity(&self) -> bool {
+        let mut validities = self.extras.iter().flat_map(|extra| &extra.validity);
+        validities.any(|valid| !valid.contains(&0))
     }
 
     /// Every buffer in the order in which frames carry them; an absent one is empty.

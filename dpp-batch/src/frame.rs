@@ -43,7 +43,7 @@ impl Frame {
         pieces.finish()
     }
 
-    /// Reads a frame, however its bytes came; its buffers are views of what holds them whole.
+    /// Reads a frame, however its bytes came; they are copied into buffers of its own.
     ///
     /// # Errors
     /// Whatever is wrong with the bytes: too few, another version, changed on the way, or not of `layout`.
@@ -111,6 +111,7 @@ const ALIGNMENT: usize = 64;
 const ZEROS: [u8; ALIGNMENT] = [0; ALIGNMENT];
 /// What is smaller is cheaper to copy than to send alone.
 const ALONE_BYTES: usize = 4 << 10;
+const COPIED_AT_ONCE: usize = 16 << 10;
 static NO_BUFFER: std::sync::LazyLock<Buffer> =
     std::sync::LazyLock::new(|| Buffer::from(Bytes::new()));
 
@@ -207,7 +208,7 @@ impl<B: Buf> Received<B> {
         let mut buffers = Vec::with_capacity(count);
         for _ in 0..count {
             let size = usize::try_from(sizes.get_u64_le()).unwrap_or(usize::MAX);
-            buffers.push(Buffer::from(self.take(size)?));
+            buffers.push(self.buffer(size)?);
             self.take(padding(size))?;
         }
         let computed = self.hash.digest();
@@ -245,6 +246,21 @@ impl<B: Buf> Received<B> {
         let taken = self.bytes.copy_to_bytes(size);
         self.hash.update(&taken);
         Ok(taken)
+    }
+
+    /// What is copied is hashed while it is in the core's cache.
+    fn buffer(&mut self, size: usize) -> Result<Buffer, Error> {
+        self.needs(size)?;
+        let mut copied = Vec::with_capacity(size);
+        while copied.len() < size {
+            let part = self.bytes.chunk();
+            let part = &part[..part.len().min(size - copied.len()).min(COPIED_AT_ONCE)];
+            self.hash.update(part);
+            copied.extend_from_slice(part);
+            let taken = part.len();
+            self.bytes.advance(taken);
+        }
+        Ok(Buffer::from_vec(copied))
     }
 
     fn needs(&self, size: usize) -> Result<(), Error> {

@@ -1,4 +1,5 @@
-//! Rows of frames become batches of any size: slices are taken in order and joined with one copy.
+//! Rows of frames become batches of any size: slices are taken in order and joined with one copy, or handed on as they are where one
+//! slice is all.
 //!
 //! Key-major values of a run of rows lie in K places. [`Rows`] walks a batch once from front to back and
 //! remembers those places, so a slice costs nothing but the sum of its lengths.
@@ -89,6 +90,13 @@ impl Slice {
     pub fn rows(&self) -> usize {
         self.rows.len()
     }
+
+    /// The batch that it is a slice of, if that is all of it and fit for a trainer.
+    fn whole(&self) -> Option<&Batch> {
+        let batch = &*self.batch;
+        (self.rows() == batch.rows && batch.is_aligned() && !batch.has_needless_validity())
+            .then_some(batch)
+    }
 }
 
 /// Rows of no content: zeros, no ids, extras null.
@@ -100,8 +108,13 @@ pub fn padding(layout: &Arc<Layout>, rows: usize) -> Slice {
 
 /// Joins slices, in order, into one batch whose buffers are aligned for their types.
 ///
-/// No slices give a batch of no rows. All slices are of `layout`.
+/// No slices give a batch of no rows. All slices are of `layout`. Nothing is copied of one that is whole and aligned already.
 pub fn concat(layout: &Arc<Layout>, slices: &[Slice]) -> Batch {
+    if let [slice] = slices
+        && let Some(whole) = slice.whole()
+    {
+        return whole.clone();
+    }
     let rows = slices.iter().map(Slice::rows).sum();
     let dense = layout.dense.len() * 4;
     let labels = layout.labels.len() * 4;

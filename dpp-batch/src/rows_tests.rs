@@ -42,6 +42,25 @@ proptest! {
 }
 
 #[test]
+fn a_whole_batch_is_handed_on_and_not_copied() {
+    let layout = Arc::new(Layout {
+        dense: vec!["d".into()],
+        ..Layout::default()
+    });
+    let mut batch = Batch::padding(&layout, 3);
+    batch.dense = Buffer::from_vec(vec![1_f32, 2.0, 3.0]);
+    let (values, whole) = (batch.dense.as_ptr(), batch.clone());
+    let joined = |batch: Batch| concat(&layout, &[Rows::new(batch).unwrap().take(9)]);
+    assert_eq!(joined(batch.clone()).dense.as_ptr(), values);
+    let moved = [&[0_u8][..], &batch.dense].concat();
+    batch.dense = Buffer::from_vec(moved).slice(1);
+    let (misaligned, joined) = (batch.dense.as_ptr(), joined(batch));
+    assert_ne!(misaligned.align_offset(4), 0);
+    assert_eq!(joined.dense.as_ptr().align_offset(4), 0);
+    assert_eq!(joined, whole);
+}
+
+#[test]
 fn no_slices_are_an_empty_batch() {
     let layout = Arc::new(Layout {
         dense: vec!["d".into()],

@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use dpp_proto::v1::Cuts;
 use serde::{Deserialize, Serialize};
 
 use crate::order::{Order, Piece, Sequence};
@@ -47,6 +48,8 @@ pub struct PlannedRead {
     pub selection: Vec<Range<u64>>,
     /// Rows selected.
     pub rows: u64,
+    /// Which of them end batches, if any batch is of this read alone.
+    pub cuts: Option<Cuts>,
 }
 
 /// One step of one rank.
@@ -255,14 +258,16 @@ impl Schedule {
     fn select(&self, piece: Piece) -> Option<(u64, PlannedRead)> {
         let stripe = self.order.stripe(piece.positions.start);
         let (mut selection, mut first_use): (Vec<Range<u64>>, Option<u64>) = (Vec::new(), None);
+        let mut takes = FirstTakes::default();
         let mut at = piece.positions.start;
         while at < piece.positions.end {
             let (flat, follow) = stripe.flat_run(at);
             let run = flat..flat + follow.min(piece.positions.end - at);
-            for part in self.parts_within(run.clone()) {
+            for (step, part) in self.parts_within(run.clone()) {
                 first_use = first_use.or(Some(part.start));
                 let offset = at - piece.positions.start + part.start - run.start;
                 let rows = part.end - part.start;
+                takes.add(step, rows);
                 match selection.last_mut() {
                     Some(last) if last.end == offset => last.end += rows,
                     _ => selection.push(offset..offset + rows),
@@ -278,13 +283,17 @@ impl Schedule {
                     piece,
                     selection,
                     rows,
+                    cuts: takes.cuts(|step| {
+                        let (_, part) = self.step_ranges(step);
+                        part.end - part.start
+                    }),
                 },
             )
         })
     }
 
-    /// The parts of flat positions `run` that are this rank's.
-    fn parts_within(&self, run: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+    /// The parts of flat positions `run` that are this rank's, each with its step.
+    fn parts_within(&self, run: Range<u64>) -> impl Iterator<Item = (u64, Range<u64>)> + '_ {
         let steps = if run.end <= self.start {
             0..0
         } else {
@@ -298,7 +307,30 @@ impl Schedule {
         own.filter_map(move |step| {
             let (_, part) = self.step_ranges(step);
             let within = part.start.max(run.start)..part.end.min(run.end);
-            (within.start < within.end).then_some(within)
+            (within.start < within.end).then_some((step, within))
         })
+    }
+}
+
+/// Steps and the rows that each takes of one read: the first two.
+#[derive(Default)]
+struct FirstTakes(Vec<(u64, u64)>);
+
+impl FirstTakes {
+    fn add(&mut self, step: u64, rows: u64) {
+        let steps = self.0.len();
+        match self.0.last_mut() {
+            Some((last, taken)) if *last == step => *taken += rows,
+            _ if steps < 2 => self.0.push((step, rows)),
+            _ => {}
+        }
+    }
+
+    /// Where batches end, if one of these steps takes nothing but of this read; `rows_of` says how many it takes in all.
+    fn cuts(&self, rows_of: impl Fn(u64) -> u64) -> Option<Cuts> {
+        let &(_, first) = self.0.first()?;
+        let mut steps = self.0.iter();
+        let &(_, each) = steps.find(|(step, rows)| *rows == rows_of(*step))?;
+        Some(Cuts { first, each })
     }
 }

@@ -110,8 +110,19 @@ fn check(case: &Case) {
         );
         let mut schedule = Schedule::new(order.clone(), sequence.clone(), share, case.start);
         let mut reads = Reads::default();
+        let has_own_lane = share.world_size == case.lanes && share.global_batch == case.round_rows;
+        let mut taken_of = HashMap::<u64, u64>::new();
         for batch in batches {
             let step = schedule.next_step().unwrap();
+            for &(read, rows) in &step.takes {
+                let taken = taken_of.entry(read).or_default();
+                if has_own_lane && rows == step.part.end - step.part.start {
+                    let cuts = schedule.read(read).unwrap().cuts.unwrap();
+                    assert_eq!(cuts.rows_from(*taken).min(rows), rows, "{cuts:?}");
+                    assert!(cuts.rows_from(*taken) == rows || rows < cuts.each);
+                }
+                *taken += rows;
+            }
             let part = order.snapshot_rows(&sequence, case.epoch, step.part.clone());
             let taken: Vec<u64> = step
                 .takes

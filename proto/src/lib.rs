@@ -5,6 +5,7 @@
 //! [`listen`] where services are reached, [`access`] and [`tls`] by whom, [`intake`] how much at a time.
 
 pub mod access;
+mod cuts;
 pub mod fault;
 pub mod hash;
 pub mod intake;

@@ -159,6 +159,7 @@ impl Lanes {
             piece,
             selection: std::iter::once(offset..length).collect(),
             rows: length - offset,
+            cuts: None,
         };
         let read = self.reader.open(self.next_read, &planned, window);
         self.next_read += 1;

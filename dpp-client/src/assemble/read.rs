@@ -96,6 +96,7 @@ impl Requests {
             piece,
             selection,
             rows,
+            cuts,
         } = read;
         let length = piece.positions.end - piece.positions.start;
         let (file_first_row, settings) =
@@ -123,6 +124,7 @@ impl Requests {
             run: self.run.name.clone(),
             turn: number,
             priority: self.run.priority,
+            cuts: *cuts,
         }
     }
 }

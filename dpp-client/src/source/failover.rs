@@ -297,6 +297,7 @@ fn rest_of(request: &v1::ReadRequest, received: u64) -> v1::ReadRequest {
             0 => request.selection.clone(),
             received => selection::without_first(&request.selection, length, received),
         },
+        cuts: request.cuts.map(|cuts| cuts.after(received)),
         ..request.clone()
     }
 }

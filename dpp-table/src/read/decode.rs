@@ -211,15 +211,38 @@ impl Iterator for PieceBatches {
     type Item = Result<RecordBatch, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.next_batch().transpose();
+        self.next_of(self.batch_rows)
+    }
+}
+
+impl PieceBatches {
+    /// The next batch, of at most `rows` rows where nothing is left to the Parquet crate, whose batches have the rows asked for
+    /// at first.
+    pub fn next_of(&mut self, rows: usize) -> Option<Result<RecordBatch, Error>> {
+        let batch = self.next_batch(rows).transpose();
         if !matches!(batch, Some(Ok(_))) {
             self.readers = None;
         }
         Some(batch?.map_err(|error| cause(&self.name, &self.bytes, error)))
     }
-}
 
-impl PieceBatches {
+    /// Takes a batch back that nobody needs any more: its buffers are filled again.
+    pub fn give_back(&mut self, batch: RecordBatch) {
+        let Some(readers) = &mut self.readers else {
+            return;
+        };
+        let columns = batch.columns().to_vec();
+        drop(batch);
+        for (array, source) in columns.into_iter().zip(&self.sources.by_feature) {
+            let place = match source {
+                Source::Missing => continue,
+                Source::Column(column) => (*column, 0),
+                Source::Entry { map, slot } => (self.sources.maps[*map].column, *slot),
+            };
+            readers.ours.reuse(place, array);
+        }
+    }
+
     /// What decoding fetched so far: nothing, unless chunks are streamed.
     pub fn io(&self) -> ReadCounters {
         self.bytes.stream().map(Stream::io).unwrap_or_default()
@@ -230,7 +253,7 @@ impl PieceBatches {
         &self.is_mapped
     }
 
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>, Error> {
+    fn next_batch(&mut self, most_rows: usize) -> Result<Option<RecordBatch>, Error> {
         let Some(readers) = &mut self.readers else {
             return Ok(None);
         };
@@ -243,7 +266,7 @@ impl PieceBatches {
                 let rows = stored.as_ref().map_or(0, RecordBatch::num_rows);
                 (stored, rows as u64)
             }
-            None => (None, self.rows_left.min(self.batch_rows as u64)),
+            None => (None, self.rows_left.min(most_rows as u64)),
         };
         if rows == 0 && self.rows_left == 0 {
             return Ok(None);

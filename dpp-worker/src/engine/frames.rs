@@ -12,6 +12,7 @@ use dpp_table::{PieceBatches, ReadCounters};
 use tracing::field;
 
 use super::{
+    base::BaseBatches,
     job::OpenJob,
     picks::{Group, Picks},
     trace,
@@ -26,7 +27,7 @@ pub(crate) struct Frames {
     groups: Option<VecDeque<Group>>,
     ready: VecDeque<Base>,
     cut: VecDeque<Frame>,
-    base_batch_rows: usize,
+    base: BaseBatches,
     file_first_row: u64,
     epoch: u64,
     next_position: u64,
@@ -75,13 +76,13 @@ impl Frames {
     /// `batches` has the rows that `picks` decodes; `None` when those are none.
     pub(crate) fn new(
         job: Arc<OpenJob>,
+        base: BaseBatches,
         batches: Option<PieceBatches>,
         picks: Picks,
-        file_first_row: u64,
-        epoch: u64,
+        (file_first_row, epoch): (u64, u64),
     ) -> Frames {
         Frames {
-            base_batch_rows: job.base_batch_rows(),
+            base,
             job,
             batches: Decoded {
                 batches,
@@ -158,6 +159,7 @@ impl Frames {
         };
         self.seconds.1 += decoded.elapsed().as_secs_f64();
         trace::bytes(&transforming, batch.byte_size() as u64);
+        self.batches.give_back(base.rows);
         Ok(Some((batch, base.covered)))
     }
 
@@ -190,10 +192,10 @@ impl Frames {
 
     /// The next decoded rows, as stored.
     fn next_stored(&mut self) -> Result<Option<Base>, Error> {
-        let Some(rows) = self.batches.next()? else {
+        let first = self.next_position;
+        let Some(rows) = self.batches.next(self.base.rows_at(first))? else {
             return Ok(None);
         };
-        let first = self.next_position;
         Ok(Some(Base {
             row_ids: self.next_row_ids(rows.num_rows()),
             covered: Covered {
@@ -244,8 +246,11 @@ impl Frames {
         let stored = self.batches.take(lengths.sum::<u64>() as usize)?;
         let ordered = take_record_batch(&stored, &places(rows, &group.decode))
             .map_err(|error| Error::request(error.to_string()))?;
-        for first in (0..rows.len()).step_by(self.base_batch_rows) {
-            let end = rows.len().min(first + self.base_batch_rows);
+        let mut end = 0;
+        while end < rows.len() {
+            let first = end;
+            let base_rows = self.base.rows_at(self.next_position + first as u64);
+            end = rows.len().min(first + base_rows);
             let row_ids = rows[first..end].iter();
             self.ready.push_back(Base {
                 rows: Some(ordered.slice(first, end - first)),
@@ -271,12 +276,20 @@ impl Decoded {
         self.batches.as_ref().map_or(&[], PieceBatches::is_mapped)
     }
 
-    fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
+    /// Takes back what is not needed any more, for its buffers.
+    fn give_back(&mut self, rows: Option<RecordBatch>) {
+        if let (Some(batches), Some(rows)) = (&mut self.batches, rows) {
+            batches.give_back(rows);
+        }
+    }
+
+    /// The next rows: `rows` of them, or what decoding gives.
+    fn next(&mut self, rows: usize) -> Result<Option<RecordBatch>, Error> {
         if let Some(rows) = self.leftover.take() {
             return Ok(Some(rows));
         }
-        let next = self.batches.as_mut().and_then(Iterator::next);
-        Ok(next.transpose()?)
+        let next = self.batches.as_mut();
+        Ok(next.and_then(|it| it.next_of(rows)).transpose()?)
     }
 
     /// The next `count` rows, at least one.
@@ -284,7 +297,7 @@ impl Decoded {
         let mut parts = Vec::new();
         let mut missing = count;
         while missing > 0 {
-            let next = self.next()?;
+            let next = self.next(missing)?;
             let next = next.expect("as many rows are decoded as picked");
             let taken = missing.min(next.num_rows());
             if taken < next.num_rows() {

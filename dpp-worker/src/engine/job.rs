@@ -13,6 +13,7 @@ use dpp_ops::{Plan, Program, Registry, in_place::MapEach, program::ValueMap};
 use dpp_proto::v1;
 use dpp_table::{PieceSize, Table};
 
+use super::base::BaseBatches;
 use crate::Error;
 
 /// A job ready to be read.
@@ -26,6 +27,10 @@ pub(crate) struct OpenJob {
     /// What values of the program's features pass through where they are decoded.
     pub(crate) value_maps: Vec<Option<dpp_table::ValueMap>>,
     base_batch_rows: AtomicUsize,
+    /// What memory admits, whoever asks.
+    most_rows: AtomicUsize,
+    /// Packed bytes of a row of the base batch that was made last; 0: of none yet.
+    seen_row_bytes: AtomicUsize,
     /// Packed bytes of a row, the most so far.
     packed_row_bytes: AtomicU64,
     /// Base batches are cut into frames no larger, as far as rows are alike: what a client is asked to hold stays small.
@@ -50,6 +55,8 @@ impl OpenJob {
             value_maps: value_maps(&program),
             program,
             base_batch_rows: base_batch_rows.into(),
+            most_rows: usize::MAX.into(),
+            seen_row_bytes: 0.into(),
             packed_row_bytes: (row_bytes as u64).into(),
             most_frame_bytes: MOST_FRAME_BYTES,
         })
@@ -75,8 +82,14 @@ impl OpenJob {
 
     /// Bytes that a read will hold: what it fetches and decodes with, rows of a window or base batch decoded, transformed and
     /// packed, and frames on their way.
-    pub(crate) fn held_bytes(&self, request: &v1::ReadRequest, size: PieceSize) -> u64 {
-        let base = self.base_batch_rows() as u64;
+    pub(crate) fn held_bytes(
+        &self,
+        request: &v1::ReadRequest,
+        base: BaseBatches,
+        size: PieceSize,
+    ) -> u64 {
+        let frames = self.frames_bytes(base);
+        let base = base.most_rows as u64;
         let window = request.shuffle.map_or(0, |shuffle| shuffle.window_rows);
         let rows = request.to_row - request.from_row;
         // A window is decoded, then put in order; a base batch is read, converted, transformed and packed.
@@ -84,13 +97,13 @@ impl OpenJob {
         size.stored_bytes
             .saturating_add(size.decoding_bytes)
             .saturating_add(decoded.saturating_mul(size.row_bytes))
-            .saturating_add(self.frames_bytes())
+            .saturating_add(frames)
     }
 
     /// Bytes of a read's frames that wait for the client, here and in the transport.
-    pub(crate) fn frames_bytes(&self) -> u64 {
+    pub(crate) fn frames_bytes(&self, base: BaseBatches) -> u64 {
         let row = self.packed_row_bytes.load(Ordering::Relaxed);
-        let frame = (self.base_batch_rows() as u64).saturating_mul(row);
+        let frame = (base.most_rows as u64).saturating_mul(row);
         FRAMES_HELD * frame.clamp(LEAST_FRAME_BYTES, self.most_frame_bytes as u64)
     }
 
@@ -99,6 +112,24 @@ impl OpenJob {
         let fitting = (share / BASE_BATCH_COPIES / size.row_bytes.max(1)).max(LEAST_BASE_BATCH);
         let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
         self.base_batch_rows.fetch_min(fitting, Ordering::Relaxed);
+        self.most_rows.fetch_min(fitting, Ordering::Relaxed);
+    }
+
+    /// The base batches of a read: batches of who asks where those are known to make frames of a good size, so that nobody
+    /// needs to join them.
+    pub(crate) fn base_batches(&self, request: &v1::ReadRequest) -> BaseBatches {
+        let own = || BaseBatches::of(self.base_batch_rows());
+        let Some(asked) = request.cuts.and_then(BaseBatches::as_asked) else {
+            return own();
+        };
+        let row_bytes = self.seen_row_bytes.load(Ordering::Relaxed);
+        let bytes = asked.most_rows.saturating_mul(row_bytes);
+        let most_rows = self.most_rows.load(Ordering::Relaxed);
+        let suits = (LEAST_WHOLE_BYTES..=self.most_frame_bytes).contains(&bytes);
+        match suits && asked.most_rows <= most_rows {
+            true => asked,
+            false => own(),
+        }
     }
 
     /// Rows decoded and packed at a time, sized to cache. Never visible in the order of rows or their bytes.
@@ -108,9 +139,10 @@ impl OpenJob {
 
     /// Learns from a base batch how large rows are: reads from now on pack fewer at a time when it was far too large.
     pub(crate) fn note_size(&self, rows: usize, bytes: usize) {
-        let row_bytes = bytes.div_ceil(rows.max(1)) as u64;
+        let row_bytes = bytes.div_ceil(rows.max(1));
+        self.seen_row_bytes.store(row_bytes, Ordering::Relaxed);
         self.packed_row_bytes
-            .fetch_max(row_bytes, Ordering::Relaxed);
+            .fetch_max(row_bytes as u64, Ordering::Relaxed);
         if bytes > self.most_frame_bytes {
             let fitting = (rows * FRAME_BYTES / bytes).max(1);
             self.base_batch_rows.fetch_min(fitting, Ordering::Relaxed);
@@ -222,6 +254,8 @@ pub(crate) type KnownJobs = Known<Arc<OpenJob>>;
 const FRAME_BYTES: usize = 2 << 20;
 /// Twice what is aimed at, so that rows a little larger than guessed are not copied for it.
 const MOST_FRAME_BYTES: usize = 2 * FRAME_BYTES;
+/// Smaller batches are packed several at a time, and are quicker joined than asked for one by one.
+const LEAST_WHOLE_BYTES: usize = 256 << 10;
 /// Frames of a read: those that wait, the one being made, and one on the wire, of which encoding and transport have copies.
 const FRAMES_HELD: u64 = super::FRAMES_AHEAD as u64 + 4;
 const LEAST_FRAME_BYTES: u64 = 64 << 10;

@@ -7,6 +7,7 @@
 //! ```
 
 mod artefacts;
+mod base;
 mod describe;
 mod frames;
 pub(crate) mod job;
@@ -291,7 +292,7 @@ impl Engine {
         rights.check_job(&job)?;
         let room = self.reads.clone().try_acquire_owned();
         let room = room.map_err(|_| Error::Busy { reads: MOST_READS })?;
-        let picks = Picks::of(&request, job.base_batch_rows())?;
+        let picks = Picks::of(&request, job.base_batches(&request).most_rows)?;
         let (events, receiver) = mpsc::channel(FRAMES_AHEAD);
         let (engine, turn) = (self.clone(), self.memory.queue(client, request.turn));
         let span = trace::read(&request);

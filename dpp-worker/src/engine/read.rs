@@ -9,7 +9,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tracing::{Instrument as _, field};
 
 use super::{
-    Engine, ReadEvent, frames::Frames, job::OpenJob, picks::Picks, survivors::Survivors, trace,
+    Engine, ReadEvent, base::BaseBatches, frames::Frames, job::OpenJob, picks::Picks,
+    survivors::Survivors, trace,
 };
 use crate::{
     Error,
@@ -26,6 +27,7 @@ pub(super) struct Read<'a> {
     credits: &'a Semaphore,
     events: &'a mpsc::Sender<Result<ReadEvent, Error>>,
     asker: Asker,
+    base: BaseBatches,
     summary: v1::ReadSummary,
     /// Of the tensors of frames.
     sent_bytes: u64,
@@ -55,6 +57,7 @@ impl<'a> Read<'a> {
             credits,
             events,
             asker: asker(request),
+            base: job.base_batches(request),
             summary: v1::ReadSummary::default(),
             sent_bytes: 0,
             waited_slot_seconds: 0.0,
@@ -68,14 +71,15 @@ impl<'a> Read<'a> {
         picks: Picks,
     ) -> Result<(v1::ReadSummary, Admitted), Error> {
         let size = self.size().await?;
-        let mut admitted = turn.admit(self.job.held_bytes(self.request, size)).await?;
+        self.base = self.job.base_batches(self.request);
+        let mut admitted = turn.admit(self.held_bytes(size)).await?;
         let make_way = admitted.make_way();
         tokio::select! {
             ended = self.work(picks, size, &mut admitted) => ended?,
             () = make_way.notified() => return Err(Error::MadeWay),
         }
         // Nothing is left but what the client has not taken.
-        admitted.holds(self.job.frames_bytes());
+        admitted.holds(self.job.frames_bytes(self.base));
         Ok((self.summary, admitted))
     }
 
@@ -93,8 +97,12 @@ impl<'a> Read<'a> {
             stored_bytes: piece.as_ref().map_or(0, FetchedPiece::held_bytes),
             ..size
         };
-        admitted.holds(self.job.held_bytes(self.request, size));
+        admitted.holds(self.held_bytes(size));
         self.make_frames(piece, picks).await
+    }
+
+    fn held_bytes(&self, size: PieceSize) -> u64 {
+        self.job.held_bytes(self.request, self.base, size)
     }
 
     /// What the read will hold at most. Nobody asks where memory has no limit.
@@ -203,7 +211,7 @@ impl<'a> Read<'a> {
             file: file.ok_or_else(|| Error::request("a read names a file"))?,
             selection,
             features: features.clone(),
-            batch_rows: self.job.base_batch_rows(),
+            batch_rows: self.base.most_rows,
             most_held_bytes: self.engine.memory.most_stored_bytes(),
         })
     }
@@ -216,11 +224,17 @@ impl<'a> Read<'a> {
     ) -> Result<(), Error> {
         let (job, pool) = (self.job.clone(), &self.engine.pool);
         let (file_first_row, epoch) = (self.request.file_first_row, self.request.epoch);
-        let asker = self.asker.clone();
+        let (asker, base) = (self.asker.clone(), self.base);
         let opened = pool.run(&asker, move || {
             let batches = piece.map(|piece| piece.decode_mapped(&job.value_maps));
             let batches = batches.transpose()?;
-            Ok::<_, Error>(Frames::new(job, batches, picks, file_first_row, epoch))
+            Ok::<_, Error>(Frames::new(
+                job,
+                base,
+                batches,
+                picks,
+                (file_first_row, epoch),
+            ))
         });
         let mut frames = opened.await??;
         let looked = self.summary.decode_seconds;

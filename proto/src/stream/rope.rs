@@ -72,8 +72,17 @@ impl Buf for Rope {
         self.pieces.front().map_or(&[], |piece| piece)
     }
 
-    fn advance(&mut self, count: usize) {
-        self.split_to(count);
+    fn advance(&mut self, mut count: usize) {
+        assert!(count <= self.length, "{count} of {} bytes", self.length);
+        self.length -= count;
+        while let Some(piece) = self.pieces.front_mut() {
+            if piece.len() > count {
+                piece.advance(count);
+                return;
+            }
+            count -= piece.len();
+            self.pieces.pop_front();
+        }
     }
 
     fn copy_to_bytes(&mut self, count: usize) -> Bytes {

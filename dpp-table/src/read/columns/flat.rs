@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanBufferBuilder, PrimitiveArray};
+use arrow::array::{
+    ArrayRef, ArrowPrimitiveType, AsArray as _, BooleanBufferBuilder, PrimitiveArray,
+};
 use arrow::buffer::NullBuffer;
-use arrow::util::bit_iterator::BitIndexIterator;
+use arrow::datatypes::{Float32Type, Int64Type};
+use arrow::util::bit_chunk_iterator::BitChunks;
 
 use crate::read::columns::Column;
 use crate::read::columns::runs::Runs;
@@ -66,7 +69,10 @@ impl<S: Stored> Flat<S> {
     }
 }
 
-impl<S: Stored> Page<S> {
+impl<S: Stored> Page<S>
+where
+    S::Read: ArrowNative,
+{
     /// Appends the next `rows` rows, nulls as zeros; returns how many are null. `some` is a buffer to use.
     fn read(
         &mut self,
@@ -89,12 +95,11 @@ impl<S: Stored> Page<S> {
         } else {
             some.clear();
             self.values.read(present, dictionary, some)?;
-            let first = values.len();
-            values.resize(first + rows, S::Read::default());
-            let places = BitIndexIterator::new(valid.as_slice(), before, rows);
-            for (row, value) in places.zip(some) {
-                values[first + row] = *value;
-            }
+            spread(
+                some,
+                &BitChunks::new(valid.as_slice(), before, rows),
+                values,
+            );
         }
         self.rows -= rows;
         Ok(rows - present)
@@ -116,6 +121,7 @@ where
 {
     fn read(&mut self, rows: usize) -> Result<(), PageFault> {
         let mut missing = rows;
+        self.values.reserve(rows);
         while missing > 0 {
             let rows = missing.min(self.page()?.rows);
             if let Some(page) = &mut self.page {
@@ -149,32 +155,90 @@ where
     }
 
     fn finish(&mut self) -> ArrayRef {
-        let rows = self.values.len();
-        let values = std::mem::replace(&mut self.values, Vec::with_capacity(rows));
+        let values = std::mem::take(&mut self.values);
         let valid = self.valid.finish();
         let nulls = (self.nulls > 0).then(|| NullBuffer::new(valid));
         self.nulls = 0;
         <S::Read as ArrowNative>::array(values, nulls)
     }
+
+    fn reuse(&mut self, _: usize, array: ArrayRef) {
+        if let Some(values) = <S::Read as ArrowNative>::values(array) {
+            self.values = values;
+        }
+    }
 }
 
+/// Appends the values of `some` where bits are set, one after another, and zeros where they are not: a word of 64 rows at a time,
+/// without asking at any row, which for nulls strewn about would be answered wrongly half the time.
+fn spread<T: ArrowNative>(some: &mut Vec<T>, bits: &BitChunks<'_>, out: &mut Vec<T>) {
+    // looked at beyond the last, and never taken
+    some.resize(some.len() + 2 * WORD, T::default());
+    let mut next = 0;
+    let mut word = |word: u64, rows: usize| {
+        let values: &[T; 2 * WORD] = some[next..].first_chunk().expect("there are so many more");
+        let mut spread = [T::default(); WORD];
+        let mut taken = 0;
+        for (row, value) in spread.iter_mut().enumerate() {
+            let is_there = word >> row & 1;
+            *value = values[taken % (2 * WORD)].times(is_there);
+            taken += is_there as usize;
+        }
+        out.extend_from_slice(&spread[..rows]);
+        next += taken;
+    };
+    bits.iter().for_each(|of_64| word(of_64, WORD));
+    word(bits.remainder_bits(), bits.remainder_len());
+}
+
+/// Rows of one word of validity.
+const WORD: usize = 64;
+
 /// A number that Arrow has arrays of.
-pub(crate) trait ArrowNative: Sized {
+pub(crate) trait ArrowNative: Copy + Default {
+    /// The number for 1, zero for 0, by its bits.
+    fn times(self, one_or_zero: u64) -> Self;
     fn array(values: Vec<Self>, nulls: Option<NullBuffer>) -> ArrayRef;
+    /// The buffer of an array's values, emptied, if nobody else holds it.
+    fn values(array: ArrayRef) -> Option<Vec<Self>>;
 }
 
 impl ArrowNative for f32 {
+    fn times(self, one_or_zero: u64) -> f32 {
+        f32::from_bits(self.to_bits() & (one_or_zero as u32).wrapping_neg())
+    }
+
     fn array(values: Vec<f32>, nulls: Option<NullBuffer>) -> ArrayRef {
-        primitive::<arrow::datatypes::Float32Type>(values, nulls)
+        primitive::<Float32Type>(values, nulls)
+    }
+
+    fn values(array: ArrayRef) -> Option<Vec<f32>> {
+        values::<Float32Type>(array)
     }
 }
 
 impl ArrowNative for i64 {
+    fn times(self, one_or_zero: u64) -> i64 {
+        self & one_or_zero.cast_signed().wrapping_neg()
+    }
+
     fn array(values: Vec<i64>, nulls: Option<NullBuffer>) -> ArrayRef {
-        primitive::<arrow::datatypes::Int64Type>(values, nulls)
+        primitive::<Int64Type>(values, nulls)
+    }
+
+    fn values(array: ArrayRef) -> Option<Vec<i64>> {
+        values::<Int64Type>(array)
     }
 }
 
 fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
     Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
+}
+
+fn values<T: ArrowPrimitiveType>(array: ArrayRef) -> Option<Vec<T::Native>> {
+    let buffer = array.as_primitive_opt::<T>()?.values().inner().clone();
+    drop(array);
+    let mut values = buffer.into_vec().ok()?;
+    values.clear();
+    Some(values)
 }

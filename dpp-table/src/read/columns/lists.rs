@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, ListArray};
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::array::{ArrayRef, AsArray as _, Int64Array, ListArray};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field};
 
 use crate::read::columns::Column;
+use crate::read::columns::flat::ArrowNative as _;
 use crate::read::columns::leaf::{Leaf, Most, begins};
 use crate::read::columns::values::Stored;
 use crate::read::pages::PageFault;
@@ -75,7 +76,6 @@ impl<S: Stored<Read = i64>> Column for Lists<S> {
 
     fn finish(&mut self) -> ArrayRef {
         let ids = std::mem::take(&mut self.ids);
-        self.ids.reserve(ids.len());
         let (offsets, nulls) = self.rows.finish();
         let item = Arc::new(Field::new_list_field(DataType::Int64, true));
         Arc::new(ListArray::new(
@@ -84,6 +84,24 @@ impl<S: Stored<Read = i64>> Column for Lists<S> {
             Arc::new(Int64Array::from(ids)),
             nulls,
         ))
+    }
+
+    fn reuse(&mut self, _: usize, array: ArrayRef) {
+        let Some(lists) = array.as_list_opt::<i32>() else {
+            return;
+        };
+        let (ids, starts) = (
+            lists.values().clone(),
+            lists.offsets().inner().inner().clone(),
+        );
+        drop(array);
+        if let Some(ids) = i64::values(ids) {
+            self.ids = ids;
+        }
+        if let Ok(mut starts) = starts.into_vec() {
+            starts.clear();
+            self.rows.starts = starts;
+        }
     }
 }
 
@@ -111,15 +129,20 @@ impl Rows {
     }
 
     fn finish(&mut self) -> (OffsetBuffer<i32>, Option<NullBuffer>) {
-        let rows = self.starts.len();
-        let mut starts = std::mem::replace(&mut self.starts, Vec::with_capacity(rows + 1));
+        let mut starts = std::mem::take(&mut self.starts);
         starts.push(self.ids as u32);
-        let valid = std::mem::replace(&mut self.valid, Vec::with_capacity(rows + 1));
-        let nulls = valid.contains(&false);
         self.ids = 0;
         (
             OffsetBuffer::new(ScalarBuffer::from(Buffer::from_vec(starts))),
-            nulls.then(|| NullBuffer::new(BooleanBuffer::from(valid))),
+            nulls(&mut self.valid),
         )
     }
+}
+
+/// Which of the rows are null, if any; they are forgotten.
+pub(crate) fn nulls(valid: &mut Vec<bool>) -> Option<NullBuffer> {
+    let has_nulls = valid.contains(&false);
+    let nulls = has_nulls.then(|| NullBuffer::from(valid.as_slice()));
+    valid.clear();
+    nulls
 }

@@ -10,13 +10,13 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, StructArray};
-use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Int64Type};
 
 use crate::read::columns::Column;
 use crate::read::columns::flat::ArrowNative;
 use crate::read::columns::leaf::{Leaf, Most};
-use crate::read::columns::lists::{Definition, Lists};
+use crate::read::columns::lists::{Definition, Lists, nulls};
 use crate::read::columns::values::{Dictionary, Stored, Values};
 use crate::read::pages::PageFault;
 use crate::read::pages::walk::{DictionaryPage, PageWalk};
@@ -37,6 +37,8 @@ pub(crate) trait Entries: Send {
     fn skip(&mut self, rows: usize) -> Result<(), PageFault>;
     /// Of each slot the rows taken since the last call.
     fn finish(&mut self) -> Vec<ArrayRef>;
+    /// Takes the buffers of an array that [`Entries::finish`] gave for a slot, unless somebody else holds them.
+    fn reuse(&mut self, slot: usize, array: ArrayRef);
 }
 
 impl<K: Stored<Read = i64>> Maps<K> {
@@ -58,7 +60,9 @@ impl<K: Stored<Read = i64>> Column for Maps<K> {
         self.keys.read(rows)?;
         let keys = self.keys.finish();
         let slots = keys.as_list::<i32>().values().as_primitive::<Int64Type>();
-        self.values.read(rows, slots.values())
+        self.values.read(rows, slots.values())?;
+        self.keys.reuse(0, keys);
+        Ok(())
     }
 
     fn skip(&mut self, rows: usize) -> Result<(), PageFault> {
@@ -74,6 +78,10 @@ impl<K: Stored<Read = i64>> Column for Maps<K> {
         };
         let fields: Vec<Field> = slots.iter().enumerate().map(field).collect();
         Arc::new(StructArray::new(fields.into(), slots, None))
+    }
+
+    fn reuse(&mut self, slot: usize, array: ArrayRef) {
+        self.values.reuse(slot, array);
     }
 }
 
@@ -184,10 +192,16 @@ where
     fn finish(&mut self) -> Vec<ArrayRef> {
         self.rows = 0;
         let array = |slot: &mut NumberSlot<S::Read>| {
-            let slot = std::mem::take(slot);
-            <S::Read as ArrowNative>::array(slot.values, nulls(slot.valid))
+            let values = std::mem::take(&mut slot.values);
+            <S::Read as ArrowNative>::array(values, nulls(&mut slot.valid))
         };
         self.slots.iter_mut().map(array).collect()
+    }
+
+    fn reuse(&mut self, slot: usize, array: ArrayRef) {
+        if let Some(values) = <S::Read as ArrowNative>::values(array) {
+            self.slots[slot].values = values;
+        }
     }
 }
 
@@ -280,17 +294,22 @@ impl<S: Stored<Read = i64>> Entries for IdLists<S> {
         self.rows = 0;
         let item = Arc::new(Field::new_list_field(DataType::Int64, true));
         let array = |slot: &mut ListSlot| -> ArrayRef {
-            let slot = std::mem::take(slot);
-            let ids = Arc::new(Int64Array::from(slot.ids));
-            let offsets = OffsetBuffer::from_lengths(slot.lengths);
-            Arc::new(ListArray::new(
-                item.clone(),
-                offsets,
-                ids,
-                nulls(slot.valid),
-            ))
+            let ids = Arc::new(Int64Array::from(std::mem::take(&mut slot.ids)));
+            let offsets = OffsetBuffer::from_lengths(slot.lengths.drain(..));
+            let nulls = nulls(&mut slot.valid);
+            Arc::new(ListArray::new(item.clone(), offsets, ids, nulls))
         };
         self.slots.iter_mut().map(array).collect()
+    }
+
+    fn reuse(&mut self, slot: usize, array: ArrayRef) {
+        let ids = array
+            .as_list_opt::<i32>()
+            .map(|lists| lists.values().clone());
+        drop(array);
+        if let Some(ids) = ids.and_then(i64::values) {
+            self.slots[slot].ids = ids;
+        }
     }
 }
 
@@ -321,10 +340,4 @@ fn give<S: Stored<Read = i64>>(
 /// Every entry has had its value.
 fn ended(mut slots: std::slice::Iter<'_, i64>) -> Result<(), PageFault> {
     slots.next().map_or(Ok(()), |_| Err(PageFault::Rows))
-}
-
-fn nulls(valid: Vec<bool>) -> Option<NullBuffer> {
-    valid
-        .contains(&false)
-        .then(|| NullBuffer::new(BooleanBuffer::from(valid)))
 }
