@@ -110,7 +110,9 @@ fn check(case: &Case) {
         );
         let mut schedule = Schedule::new(order.clone(), sequence.clone(), share, case.start);
         let mut reads = Reads::default();
-        let has_own_lane = share.world_size == case.lanes && share.global_batch == case.round_rows;
+        let steps_are_rounds =
+            share.global_batch == case.round_rows && case.start.is_multiple_of(case.round_rows);
+        let has_own_lane = steps_are_rounds && share.world_size == case.lanes;
         let mut taken_of = HashMap::<u64, u64>::new();
         for batch in batches {
             let step = schedule.next_step().unwrap();
