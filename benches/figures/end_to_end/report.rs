@@ -27,7 +27,7 @@ pub(super) struct Figure {
     /// CPU-seconds that a worker by Unix socket adds to a gigabyte of tensors, both processes; medians of what rounds add.
     unix_adds_seconds_per_gigabyte: f64,
     tcp_adds_seconds_per_gigabyte: f64,
-    /// Rows a second with all cores over those with one: of each the best round, as others use the machine.
+    /// Rows a second with all cores over those with one.
     cores_gain: f64,
     /// One pass on-box.
     lanes: Vec<Lanes>,
@@ -65,10 +65,6 @@ pub(super) struct Lanes {
 impl Figure {
     pub(super) fn new(workload: String, job: &Job, rounds: Rounds, lanes: Vec<Lanes>) -> Figure {
         let first = &rounds.on_box[0];
-        let best = |runs: &[Run]| {
-            let rates = runs.iter().map(|run| run.rows as f64 / run.wall_seconds);
-            rates.fold(0.0, f64::max)
-        };
         let adds = |remote: &[Run]| {
             let pairs = remote.iter().zip(&rounds.on_box);
             median(
@@ -79,6 +75,10 @@ impl Figure {
                     .collect(),
             )
         };
+        let (on_box, one_core) = (
+            Way::of("on-box", &rounds.on_box),
+            Way::of("one core", &rounds.one_core),
+        );
         Figure {
             figure: "end-to-end",
             workload,
@@ -88,9 +88,10 @@ impl Figure {
             batch_rows: job.batch_rows,
             epochs: job.epochs,
             rounds: rounds.on_box.len(),
+            cores_gain: on_box.rows_per_second / one_core.rows_per_second,
             ways: vec![
-                Way::of("on-box", &rounds.on_box),
-                Way::of("one core", &rounds.one_core),
+                on_box,
+                one_core,
                 Way::of("unix socket", &rounds.unix),
                 Way::of("tcp", &rounds.tcp),
             ],
@@ -99,7 +100,6 @@ impl Figure {
             }),
             unix_adds_seconds_per_gigabyte: adds(&rounds.unix),
             tcp_adds_seconds_per_gigabyte: adds(&rounds.tcp),
-            cores_gain: best(&rounds.on_box) / best(&rounds.one_core),
             lanes,
             machine: Machine::here(),
         }

@@ -5,7 +5,8 @@ use dpp_batch::{ExtraKind, Layout, VectorSpec};
 use super::Sizes;
 use crate::{assemble::Gathers, order::OrderSettings, schedule::Share};
 
-/// Guesses what a pass needs: a worker packs about 2 MiB a frame, of at least 256 rows and at most a split's. `gathers`
+/// Guesses what a pass needs: a worker packs about 2 MiB a frame, of at least 256 rows and at most a split's; frames that are whole
+/// batches have up to twice that, and are joined with no others. `gathers`
 /// says how it takes survivors, if a row filter makes some.
 pub(crate) fn estimate(
     layout: &Layout,

@@ -80,6 +80,37 @@ async fn the_least_ceiling_works_and_holds() {
     }
 }
 
+/// Frames that are whole batches are larger than those that a layout lets one expect.
+#[tokio::test]
+async fn ceilings_hold_for_whole_batches() {
+    let table = TestTable::write_in_groups(&[60_000], 20_000);
+    let worker = TestWorker::tcp().await;
+    let settings = Settings {
+        batch: BatchRows::Global(10_000),
+        ..Settings::default()
+    };
+    for place in [ON_BOX, Place::Service(worker.address())] {
+        let least = least(&place, &table, wide_plan(100), &settings).await;
+        for ceiling in [least, least + (1 << 20), 2 * least] {
+            let settings = Settings {
+                max_memory_bytes: Some(ceiling),
+                ..settings.clone()
+            };
+            let mut loader = open(place.clone(), &table, wide_plan(100), settings)
+                .await
+                .unwrap();
+            // in the first a worker learns how large batches are
+            for _ in 0..3 {
+                let mut batches = loader.start_epoch();
+                let drained = timeout(Duration::from_secs(60), drain(&mut batches)).await;
+                assert_eq!(drained.expect("a pass must end").len(), 6);
+            }
+            let most = loader.stats().most_buffered_bytes;
+            assert!(0 < most && most <= ceiling, "{most} of {ceiling}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn less_than_the_least_is_refused() {
     let table = TestTable::write(&[120]);

@@ -79,7 +79,8 @@ impl Frames {
         base: BaseBatches,
         batches: Option<PieceBatches>,
         picks: Picks,
-        (file_first_row, epoch): (u64, u64),
+        file_first_row: u64,
+        epoch: u64,
     ) -> Frames {
         Frames {
             base,

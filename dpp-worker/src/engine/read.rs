@@ -228,13 +228,8 @@ impl<'a> Read<'a> {
         let opened = pool.run(&asker, move || {
             let batches = piece.map(|piece| piece.decode_mapped(&job.value_maps));
             let batches = batches.transpose()?;
-            Ok::<_, Error>(Frames::new(
-                job,
-                base,
-                batches,
-                picks,
-                (file_first_row, epoch),
-            ))
+            let frames = Frames::new(job, base, batches, picks, file_first_row, epoch);
+            Ok::<_, Error>(frames)
         });
         let mut frames = opened.await??;
         let looked = self.summary.decode_seconds;

@@ -97,6 +97,14 @@ pub(crate) struct Meaning {
 }
 
 impl Meaning {
+    /// The highest levels of the values.
+    fn most(self, repetition: u8) -> Most {
+        Most {
+            repetition,
+            definition: self.value,
+        }
+    }
+
     /// What those of the keys mean: no key is null.
     fn of_keys(self) -> Definition {
         Definition {
@@ -130,12 +138,8 @@ impl<S: Stored> Numbers<S> {
         meaning: Meaning,
         slots: usize,
     ) -> Result<Self, PageFault> {
-        let most = Most {
-            repetition: 1,
-            definition: meaning.value,
-        };
         Ok(Numbers {
-            leaf: Leaf::new(pages, dictionary, most, None)?,
+            leaf: Leaf::new(pages, dictionary, meaning.most(1), None)?,
             meaning,
             rows: 0,
             slots: vec![NumberSlot::default(); slots],
@@ -228,12 +232,8 @@ impl<S: Stored<Read = i64>> IdLists<S> {
         meaning: Meaning,
         slots: usize,
     ) -> Result<Self, PageFault> {
-        let most = Most {
-            repetition: 2,
-            definition: meaning.value,
-        };
         Ok(IdLists {
-            leaf: Leaf::new(pages, dictionary, most, None)?,
+            leaf: Leaf::new(pages, dictionary, meaning.most(2), None)?,
             meaning,
             rows: 0,
             slots: vec![ListSlot::default(); slots],
