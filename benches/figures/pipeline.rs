@@ -127,7 +127,7 @@ impl Pipeline {
         }
         let slices = parts.into_iter().map(|part| {
             let rows = part.rows;
-            Ok(Rows::new(part).map_err(failed)?.take(rows))
+            Ok(Rows::new(part).take(rows))
         });
         let slices = slices.collect::<Result<Vec<_>, Error>>()?;
         Ok(concat(self.program.layout(), &slices))

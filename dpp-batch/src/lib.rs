@@ -17,6 +17,6 @@ mod rows;
 
 pub use batch::{Batch, Extra, ExtraData, Jagged};
 pub use error::Error;
-pub use frame::{FRAME_VERSION, Frame};
+pub use frame::{Arriving, FRAME_VERSION, Frame};
 pub use layout::{Element, ExtraKind, ExtraSpec, Layout, SparseKey, VectorSpec};
 pub use rows::{Rows, Slice, concat, padding};

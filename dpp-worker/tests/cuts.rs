@@ -98,7 +98,7 @@ impl Opened {
         while let ReadEvent::Frame(frame) = events.recv().await.unwrap().unwrap() {
             positions.push(frame.positions);
             let rows = frame.batch.rows;
-            parts.push(Rows::new(frame.batch).unwrap().take(rows));
+            parts.push(Rows::new(frame.batch).take(rows));
         }
         (positions, concat(&self.layout, &parts))
     }

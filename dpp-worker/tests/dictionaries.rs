@@ -93,7 +93,7 @@ async fn read(dictionaries: bool, shuffle: Option<Shuffle>) -> Batch {
     let mut parts = Vec::new();
     while let ReadEvent::Frame(frame) = events.recv().await.unwrap().unwrap() {
         let rows = frame.batch.rows;
-        parts.push(Rows::new(frame.batch).unwrap().take(rows));
+        parts.push(Rows::new(frame.batch).take(rows));
     }
     concat(&layout, &parts)
 }

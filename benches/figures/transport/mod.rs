@@ -6,13 +6,12 @@ mod server;
 
 use std::{path::Path, time::Instant};
 
-use bytes::Buf as _;
 use clap::Args;
 use dpp_client::Error;
 use dpp_proto::{
     access::{Caller, Files},
     listen::Address,
-    stream::{self, Message},
+    stream::{self, Part},
     tls,
     v1::ReadRequest,
 };
@@ -219,12 +218,12 @@ async fn frames(caller: &Caller, address: &str, bytes: u64) -> Result<u64, Error
         ..ReadRequest::default()
     };
     let mut channel = channel.map_err(failed)?;
-    let messages = stream::read(&mut channel, &request).await;
-    let mut messages = messages.map_err(failed)?;
+    let parts = stream::read(&mut channel, &request).await;
+    let mut parts = parts.map_err(failed)?;
     let mut moved = 0;
-    while let Some(message) = messages.message().await.map_err(failed)? {
-        if let Message::Frame(frame) = message {
-            moved += frame.remaining() as u64;
+    while let Some(part) = parts.next().await.map_err(failed)? {
+        if let Part::Bytes(bytes) = part {
+            moved += bytes.len() as u64;
         }
     }
     Ok(moved)

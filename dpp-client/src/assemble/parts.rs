@@ -110,10 +110,7 @@ impl Frames {
 /// `batch`, whose lanes gave so many rows each one after another, with `rows` of each: less, or padded; and its validity.
 pub(crate) fn fit(batch: Batch, given: &[u64], rows: u64) -> Result<(Batch, Arc<[u8]>), Error> {
     let layout = batch.layout.clone();
-    let mut all = Rows::new(batch).map_err(|source| Error::Frame {
-        origin: "a batch".into(),
-        source,
-    })?;
+    let mut all = Rows::new(batch);
     let mut parts = Parts::default();
     for &given in given {
         let kept = given.min(rows);

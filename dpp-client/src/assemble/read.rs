@@ -165,17 +165,11 @@ impl OpenRead {
 
 fn arrived(event: Option<Result<Event, Error>>, layout: &Arc<Layout>) -> Result<Arrived, Error> {
     match event {
-        Some(Ok(Event::Frame(frame, charge))) if frame.batch.layout == *layout => {
-            let rows = Rows::new(frame.batch).map_err(|source| Error::Frame {
-                origin: "the source".into(),
-                source,
-            })?;
-            Ok(Arrived {
-                inputs: frame.positions.end.saturating_sub(frame.positions.start),
-                rows,
-                charge,
-            })
-        }
+        Some(Ok(Event::Frame(frame, charge))) if frame.batch.layout == *layout => Ok(Arrived {
+            inputs: frame.positions.end.saturating_sub(frame.positions.start),
+            rows: Rows::new(frame.batch),
+            charge,
+        }),
         Some(Err(error)) => Err(error),
         _ => Err(Error::Source {
             fault: dpp_proto::Fault::Internal,

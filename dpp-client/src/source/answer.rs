@@ -3,10 +3,11 @@
 //! Only a read that the batch being made waits for is worth doing twice. A worker that lost a race is under suspicion:
 //! its other reads race too, and nobody asks it until it has answered something short.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
+use dpp_batch::{Arriving, Frame, Layout};
 use dpp_proto::{
-    stream::{self, Message, Messages},
+    stream::{self, Part, Parts},
     v1,
 };
 use tonic::Status;
@@ -23,9 +24,20 @@ pub(super) struct Answer {
     /// Rows of the read that came before its first.
     pub(super) base: u64,
     request: v1::ReadRequest,
-    messages: Option<Messages>,
+    layout: Arc<Layout>,
+    parts: Option<Parts>,
+    /// The frame under way.
+    arriving: Option<Arriving>,
     /// Whether it has sent something.
     has_begun: bool,
+}
+
+/// What a worker sends.
+pub(super) enum Message {
+    /// Rows, or what is wrong with the bytes that should be them.
+    Frame(Result<Frame, dpp_batch::Error>),
+    /// What the read cost: the last.
+    Summary(v1::ReadSummary),
 }
 
 /// What is waited for.
@@ -50,19 +62,26 @@ pub struct Repeats {
 
 impl Answer {
     /// Nothing is sent yet.
-    pub(super) fn of(chosen: Chosen, request: v1::ReadRequest, base: u64) -> Answer {
+    pub(super) fn of(
+        chosen: Chosen,
+        layout: &Arc<Layout>,
+        request: v1::ReadRequest,
+        base: u64,
+    ) -> Answer {
         Answer {
             chosen,
             base,
             request,
-            messages: None,
+            layout: layout.clone(),
+            parts: None,
+            arriving: None,
             has_begun: false,
         }
     }
 
     async fn advance(&mut self, wanted: Wanted) -> Result<Option<Message>, Status> {
-        let messages = match &mut self.messages {
-            Some(messages) => messages,
+        let parts = match &mut self.parts {
+            Some(parts) => parts,
             none => {
                 let mut channel = self.chosen.channel.clone();
                 let opened = stream::read(&mut channel, &self.request).await?;
@@ -73,9 +92,26 @@ impl Answer {
         if wanted == Wanted::Opened {
             return Ok(None);
         }
-        let message = messages.message().await?;
-        self.has_begun = true;
-        Ok(message)
+        loop {
+            let part = parts.next().await?;
+            self.has_begun = true;
+            match part {
+                Some(Part::Begin(length)) => {
+                    self.arriving = Some(Arriving::new(&self.layout, length));
+                }
+                Some(Part::Bytes(bytes)) => {
+                    let arriving = self.arriving.as_mut().expect("a frame has begun");
+                    if let Err(error) = arriving.push(&bytes) {
+                        return Ok(Some(Message::Frame(Err(error))));
+                    }
+                }
+                Some(Part::Summary(summary)) => return Ok(Some(Message::Summary(summary))),
+                None => return Ok(None),
+            }
+            if let Some(whole) = self.arriving.take_if(|arriving| arriving.missing() == 0) {
+                return Ok(Some(Message::Frame(whole.finish())));
+            }
+        }
     }
 }
 
@@ -91,6 +127,7 @@ pub(super) async fn race(
 ) -> Result<Option<Message>, Status> {
     let (asked, is_first) = (Instant::now(), !answer.has_begun);
     let (address, suspicion) = (answer.chosen.address.clone(), answer.chosen.suspicion());
+    let layout = answer.layout.clone();
     let (message, second) = {
         let first = answer.advance(wanted);
         let due = due(workers, credits, suspicion, is_first);
@@ -102,7 +139,7 @@ pub(super) async fn race(
                 }
                 return message;
             }
-            won = async { beside(workers, &address, due.await, rest(), wanted, repeats).await } => won,
+            won = async { beside(workers, &address, &layout, due.await, rest(), wanted, repeats).await } => won,
         }
     };
     repeats.hedges_won += 1;
@@ -140,6 +177,7 @@ async fn due(
 async fn beside(
     workers: &Workers,
     address: &str,
+    layout: &Arc<Layout>,
     due: Due,
     (request, base): (v1::ReadRequest, u64),
     wanted: Wanted,
@@ -154,7 +192,7 @@ async fn beside(
             continue;
         };
         repeats.hedges += 1;
-        let mut second = Answer::of(other, request.clone(), base);
+        let mut second = Answer::of(other, layout, request.clone(), base);
         match second.advance(wanted).await {
             Ok(message) => return (message, second),
             Err(_) => second.chosen.failed(),

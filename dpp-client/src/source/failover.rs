@@ -9,17 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dpp_batch::Frame;
-use dpp_proto::{
-    stream::{Message, Rope},
-    v1,
-};
+use dpp_proto::v1;
 use tokio::{sync::mpsc, time::timeout};
 use tonic::{Code, Status};
 
 use super::{
     Charge, Credits, Event, Events, FRAMES_AHEAD, OpenJob, ReadCost, Repeats,
-    answer::{Answer, Wanted, race},
+    answer::{Answer, Message, Wanted, race},
     patience::{Patience, is_worth_another, refused},
     route::block,
     selection,
@@ -99,7 +95,7 @@ impl Read {
                 Err(error) => return self.fail(error).await,
             };
             let before = self.received;
-            let mut answer = Answer::of(chosen, self.rest(), before);
+            let mut answer = Answer::of(chosen, &self.job.layout, self.rest(), before);
             let ended = self.attempt(&mut answer).await;
             let chosen = answer.chosen;
             if self.events.is_closed() || self.received == self.expected {
@@ -171,7 +167,7 @@ impl Read {
                 Message::Frame(frame) => frame,
                 Message::Summary(summary) => return self.ended(summary).await,
             };
-            let mut frame = self.frame(&answer.chosen, frame)?;
+            let mut frame = frame.map_err(|error| is_no_frame(&answer.chosen, error))?;
             if frame.positions.start + base != self.received
                 || frame.positions.end + base > self.expected
             {
@@ -251,19 +247,6 @@ impl Read {
         }
     }
 
-    fn frame(&self, chosen: &Chosen, bytes: Rope) -> Result<Frame, Broken> {
-        Frame::decode(bytes, &self.job.layout).map_err(|source| match source {
-            // Bytes damaged on the way may arrive whole from elsewhere.
-            dpp_batch::Error::Checksum { .. } | dpp_batch::Error::Truncated { .. } => {
-                Broken::Elsewhere(Status::data_loss(source.to_string()))
-            }
-            source => Broken::For(Error::Frame {
-                origin: chosen.address.clone(),
-                source,
-            }),
-        })
-    }
-
     fn broken(&self, status: Status) -> Broken {
         match status.code() {
             // A file that has changed is refused with the same code, and does not name the job.
@@ -286,6 +269,19 @@ impl Read {
             }
             () = self.events.closed() => Err(Status::cancelled("nobody wants the rest")),
         }
+    }
+}
+
+fn is_no_frame(chosen: &Chosen, source: dpp_batch::Error) -> Broken {
+    match source {
+        // Bytes damaged on the way may arrive whole from elsewhere.
+        dpp_batch::Error::Checksum { .. } | dpp_batch::Error::Truncated { .. } => {
+            Broken::Elsewhere(Status::data_loss(source.to_string()))
+        }
+        source => Broken::For(Error::Frame {
+            origin: chosen.address.clone(),
+            source,
+        }),
     }
 }
 

@@ -341,7 +341,7 @@ fn cut(batch: Batch, covered: &Covered, frames: usize) -> VecDeque<Frame> {
     }
     let (layout, all) = (batch.layout.clone(), batch.rows);
     let rows_each = batch.rows.div_ceil(frames);
-    let mut rows = Rows::new(batch).expect("packed by our own program");
+    let mut rows = Rows::new(batch);
     let mut frames = VecDeque::new();
     while rows.remaining() > 0 {
         let first = all - rows.remaining();

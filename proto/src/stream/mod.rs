@@ -17,13 +17,13 @@ mod send;
 mod tests;
 
 pub use self::{
-    receive::{Messages, STREAM_WINDOW_BYTES, read, tuned},
+    receive::{Part, Parts, STREAM_WINDOW_BYTES, read, tuned},
     rope::Rope,
     send::{ReadMethod, Reads},
 };
 use crate::v1;
 
-/// One message of a read's answer.
+/// One message of a read's answer, as it is sent.
 #[derive(Clone, Debug)]
 pub enum Message {
     /// A frame, in pieces.

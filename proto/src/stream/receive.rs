@@ -1,6 +1,6 @@
 //! The trainer's side: asks for a read and takes its messages.
 
-use bytes::{Buf as _, BufMut as _, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::{HeaderValue, header};
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
@@ -8,20 +8,31 @@ use tonic::{
     Code, Status, body::Body, codegen::Service, metadata::GRPC_CONTENT_TYPE, transport::Endpoint,
 };
 
-use super::{FRAME_TAG, Message, PATH, PREFIX_BYTES, Rope};
+use super::{FRAME_TAG, PATH, PREFIX_BYTES, Rope};
 use crate::{
     access::Channel,
-    v1::{ReadRequest, ReadResponse},
+    v1::{ReadRequest, ReadResponse, ReadSummary},
 };
 
-/// The messages of one read, as they arrive. Dropping it ends the read.
+/// A part of a read's answer.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// A frame begins: so many bytes, which are the next parts.
+    Begin(usize),
+    /// More of the frame that began.
+    Bytes(Bytes),
+    /// What the read cost: the last part.
+    Summary(ReadSummary),
+}
+
+/// The answer to one read, handed on as it arrives. Dropping it ends the read.
 #[derive(Debug)]
-pub struct Messages {
+pub struct Parts {
     body: Body,
     /// What has arrived and was not handed out.
     arrived: Rope,
-    /// Of the message under way, once its prefix was taken.
-    length: Option<usize>,
+    /// Of the frame under way.
+    missing: usize,
 }
 
 /// A connection that reads come over: a stream may have [`STREAM_WINDOW_BYTES`] on the wire, in as few frames as that takes.
@@ -36,14 +47,14 @@ pub fn tuned(endpoint: Endpoint) -> Endpoint {
 ///
 /// # Errors
 /// What the worker answers instead, or why it can't be asked.
-pub async fn read(channel: &mut Channel, request: &ReadRequest) -> Result<Messages, Status> {
+pub async fn read(channel: &mut Channel, request: &ReadRequest) -> Result<Parts, Status> {
     std::future::poll_fn(|context| channel.poll_ready(context))
         .await
         .map_err(|error| Status::from_error(error.into()))?;
     let response = channel.call(call_of(request)).await;
     let response = response.map_err(|error| Status::from_error(error.into()))?;
     refusal(response.status(), response.headers())?;
-    Ok(Messages::of(Body::new(response.into_body())))
+    Ok(Parts::of(Body::new(response.into_body())))
 }
 
 fn call_of(request: &ReadRequest) -> http::Request<Body> {
@@ -74,23 +85,23 @@ fn refusal(status: http::StatusCode, headers: &http::HeaderMap) -> Result<(), St
     }
 }
 
-impl Messages {
-    pub(super) fn of(body: Body) -> Messages {
-        Messages {
+impl Parts {
+    pub(super) fn of(body: Body) -> Parts {
+        Parts {
             body,
             arrived: Rope::default(),
-            length: None,
+            missing: 0,
         }
     }
 
-    /// The next message, or `None` after the last.
+    /// The next part, or `None` after the last. Cancelling it loses nothing.
     ///
     /// # Errors
     /// What the worker says at the end, or how the connection broke. Nothing follows.
-    pub async fn message(&mut self) -> Result<Option<Message>, Status> {
+    pub async fn next(&mut self) -> Result<Option<Part>, Status> {
         loop {
-            if let Some(message) = self.whole()? {
-                return Ok(Some(message));
+            if let Some(part) = self.arrived()? {
+                return Ok(Some(part));
             }
             let Some(frame) = self.body.frame().await.transpose()? else {
                 return Err(broken_off());
@@ -102,59 +113,79 @@ impl Messages {
         }
     }
 
-    /// A message of which everything has arrived.
-    fn whole(&mut self) -> Result<Option<Message>, Status> {
-        let length = match self.length {
-            Some(length) => length,
-            None if self.arrived.remaining() < PREFIX_BYTES => return Ok(None),
-            None => {
-                if self.arrived.get_u8() != 0 {
-                    return Err(Status::data_loss("a message is compressed, or none at all"));
-                }
-                *self.length.insert(self.arrived.get_u32() as usize)
-            }
-        };
-        if self.arrived.remaining() < length {
-            return Ok(None);
+    /// A part that has arrived.
+    fn arrived(&mut self) -> Result<Option<Part>, Status> {
+        if self.missing == 0 {
+            return self.message();
         }
-        self.length = None;
-        decode(self.arrived.split_to(length)).map(Some)
+        let bytes = self.arrived.pop(self.missing);
+        self.missing -= bytes.as_ref().map_or(0, Bytes::len);
+        Ok(bytes.map(Part::Bytes))
     }
 
-    fn ended(&self, trailers: &http::HeaderMap) -> Result<Option<Message>, Status> {
+    /// A frame's beginning or a summary, once as much of the message has arrived as that takes.
+    fn message(&mut self) -> Result<Option<Part>, Status> {
+        let mut head = [0; PREFIX_BYTES + MOST_OF_HEAD];
+        let Some((prefix, ahead)) = self.arrived.front(&mut head).split_first_chunk() else {
+            return Ok(None);
+        };
+        let [is_compressed, length @ ..]: &[u8; PREFIX_BYTES] = prefix;
+        if *is_compressed != 0 {
+            return Err(Status::data_loss("a message is compressed, or none at all"));
+        }
+        let length = u32::from_be_bytes(*length) as usize;
+        let ahead = &ahead[..ahead.len().min(length)];
+        if ahead.first() != Some(&FRAME_TAG) {
+            return self.summary(length);
+        }
+        if ahead.len() < length.min(MOST_OF_HEAD) {
+            return Ok(None);
+        }
+        let mut behind = &ahead[1..];
+        let frame = prost::encoding::decode_varint(&mut behind);
+        let frame = frame.map_err(|error| senseless(&error.to_string()))?;
+        let head = ahead.len() - behind.len();
+        if frame != (length - head) as u64 {
+            return Err(senseless(&format!("a frame of {frame} bytes in {length}")));
+        }
+        self.arrived.advance(PREFIX_BYTES + head);
+        self.missing = length - head;
+        Ok(Some(Part::Begin(self.missing)))
+    }
+
+    /// The summary that is all of a message of so many bytes.
+    fn summary(&mut self, length: usize) -> Result<Option<Part>, Status> {
+        if self.arrived.remaining() < PREFIX_BYTES + length {
+            return Ok(None);
+        }
+        self.arrived.advance(PREFIX_BYTES);
+        let response = ReadResponse::decode(self.arrived.split_to(length));
+        let response = response.map_err(|error| senseless(&error.to_string()))?;
+        match response.summary {
+            Some(summary) => Ok(Some(Part::Summary(summary))),
+            None => Err(senseless("it is empty")),
+        }
+    }
+
+    fn ended(&self, trailers: &http::HeaderMap) -> Result<Option<Part>, Status> {
         match Status::from_header_map(trailers) {
             Some(status) if status.code() != Code::Ok => Err(status),
-            Some(_) if self.arrived.remaining() == 0 && self.length.is_none() => Ok(None),
+            Some(_) if self.arrived.remaining() == 0 && self.missing == 0 => Ok(None),
             _ => Err(broken_off()),
         }
     }
 }
 
-pub(super) fn decode(mut message: Rope) -> Result<Message, Status> {
-    let senseless = |what: &str| Status::data_loss(format!("a message is not a read's: {what}"));
-    if message.chunk().first() != Some(&FRAME_TAG) {
-        let response =
-            ReadResponse::decode(message).map_err(|error| senseless(&error.to_string()))?;
-        return match response.summary {
-            Some(summary) => Ok(Message::Summary(summary)),
-            None => Err(senseless("it is empty")),
-        };
-    }
-    message.advance(1);
-    let length = prost::encoding::decode_varint(&mut message);
-    match length.map_err(|error| senseless(&error.to_string()))? {
-        length if length == message.remaining() as u64 => Ok(Message::Frame(message)),
-        length => Err(senseless(&format!(
-            "a frame of {length} bytes in {}",
-            message.remaining()
-        ))),
-    }
+fn senseless(what: &str) -> Status {
+    Status::data_loss(format!("a message is not a read's: {what}"))
 }
 
 fn broken_off() -> Status {
     Status::unavailable("the answer broke off")
 }
 
+/// A frame's tag, and its length as a varint.
+const MOST_OF_HEAD: usize = 1 + 10;
 /// Enough for 10 Gbit/s at a millisecond.
 pub const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// Streams bound themselves. A bound over all of them would let reads that nobody takes from yet, which fill it,

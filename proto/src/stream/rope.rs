@@ -28,11 +28,25 @@ impl Rope {
         self
     }
 
-    /// Takes the first piece.
-    pub(super) fn pop(&mut self) -> Option<Bytes> {
-        let piece = self.pieces.pop_front()?;
+    /// Takes the first piece, or its first `most` bytes.
+    pub(super) fn pop(&mut self, most: usize) -> Option<Bytes> {
+        let piece = match self.pieces.front_mut()? {
+            piece if piece.len() > most => piece.split_to(most),
+            _ => self.pieces.pop_front()?,
+        };
         self.length -= piece.len();
         Some(piece)
+    }
+
+    /// The first bytes, as many as `room` has room for, or all that are there.
+    pub(super) fn front<'a>(&self, room: &'a mut [u8]) -> &'a [u8] {
+        let mut filled = 0;
+        for piece in &self.pieces {
+            let part = &piece[..piece.len().min(room.len() - filled)];
+            room[filled..filled + part.len()].copy_from_slice(part);
+            filled += part.len();
+        }
+        &room[..filled]
     }
 
     /// Takes the first `count` bytes.
@@ -43,13 +57,7 @@ impl Rope {
         assert!(count <= self.length, "{count} of {} bytes", self.length);
         let mut front = Rope::default();
         while front.length < count {
-            let missing = count - front.length;
-            let piece = match self.pieces.front_mut() {
-                Some(piece) if piece.len() > missing => piece.split_to(missing),
-                _ => self.pieces.pop_front().unwrap_or_default(),
-            };
-            self.length -= piece.len();
-            front.push(piece);
+            front.push(self.pop(count - front.length).unwrap_or_default());
         }
         front
     }
@@ -88,7 +96,7 @@ impl Buf for Rope {
     fn copy_to_bytes(&mut self, count: usize) -> Bytes {
         let mut taken = self.split_to(count);
         if taken.pieces.len() <= 1 {
-            return taken.pop().unwrap_or_default();
+            return taken.pop(count).unwrap_or_default();
         }
         let mut joined = BytesMut::with_capacity(count);
         joined.extend(taken.pieces);
@@ -112,6 +120,8 @@ mod tests {
                 prop_assert_eq!(rope.remaining(), whole.len() - at);
                 prop_assert_eq!(rope.chunk().is_empty(), at == whole.len());
                 prop_assert!(whole[at..].starts_with(rope.chunk()));
+                let mut front = [0; 4];
+                prop_assert_eq!(rope.front(&mut front), &whole[at..whole.len().min(at + 4)]);
                 let take = take.min(rope.remaining());
                 match index % 2 {
                     0 => prop_assert_eq!(&rope.copy_to_bytes(take), &whole[at..at + take]),

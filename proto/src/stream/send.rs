@@ -132,7 +132,7 @@ impl<S: Stream<Item = Result<Message, Status>> + Unpin> HttpBody for Answer<S> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         loop {
-            if let Some(piece) = self.message.pop() {
+            if let Some(piece) = self.message.pop(usize::MAX) {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
             if self.ended {
