@@ -32,11 +32,11 @@ mod transport;
 mod usage;
 mod wide;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use dpp_client::Error;
-use dpp_proto::{Fault, Faulty as _};
+use dpp_proto::{Fault, Faulty as _, process};
 
 /// Measures dpp; every figure is one JSON line.
 #[derive(Parser)]
@@ -89,9 +89,13 @@ enum Figure {
     Wide(wide::Arguments),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let measured = match Command::parse().figure {
+fn main() -> io::Result<ExitCode> {
+    let measured = measured(Command::parse().figure);
+    Ok(process::runtime()?.block_on(measured))
+}
+
+async fn measured(figure: Figure) -> ExitCode {
+    let measured = match figure {
         Figure::Rows(arguments) => rows::measure(arguments).await,
         Figure::Autoscale(arguments) => autoscale::measure(&arguments),
         Figure::EndToEnd(arguments) => end_to_end::measure(arguments).await,

@@ -96,7 +96,7 @@ impl Command {
 
 /// Where a command waits for storage and services.
 fn runtime() -> Result<Runtime, Error> {
-    Runtime::new().map_err(|source| Error::Runtime { source })
+    process::runtime().map_err(|source| Error::Runtime { source })
 }
 
 /// Help and version go to standard output and are no failure; anything else was asked wrongly.

@@ -1,10 +1,11 @@
 //! The `dpp-worker` binary.
 
-use std::{env, process::ExitCode};
+use std::{env, io, process::ExitCode};
 
+use dpp_proto::process;
 use dpp_worker::{Registry, command};
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    command::main(env::args_os(), Registry::standard()).await
+fn main() -> io::Result<ExitCode> {
+    let served = command::main(env::args_os(), Registry::standard());
+    Ok(process::runtime()?.block_on(served))
 }

@@ -1,7 +1,8 @@
-//! What every process of ours does the same: how it is configured, where its log goes, what its metrics show, and its last words.
+//! What every process of ours does the same: how it is configured, where its log goes, what its metrics show, where it waits, and its last words.
 
 mod config;
 mod traces;
+mod waiting;
 
 use std::{
     io::{IsTerminal as _, stderr},
@@ -21,6 +22,7 @@ use tracing_subscriber::{
 pub use self::{
     config::{ConfigFile, parse},
     traces::Traces,
+    waiting::runtime,
 };
 use crate::{Fault, Faulty, fault::message_with_causes};
 

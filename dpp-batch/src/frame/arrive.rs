@@ -9,7 +9,7 @@ use crc_fast::Digest;
 use super::{
     CHECKED_FROM, FIXED_HEADER, FRAME_VERSION, Frame, MAGIC, NO_BUFFER, checksum, padding,
 };
-use crate::{Batch, Error, Extra, ExtraData, ExtraKind, Jagged, Layout};
+use crate::{Batch, Error, Extra, ExtraData, ExtraKind, Jagged, Layout, pool};
 
 /// A frame some of whose bytes have come. Each is copied once, to where it stays, as soon as it is there.
 #[derive(Debug)]
@@ -178,7 +178,7 @@ impl Arriving {
     fn begin_buffer(&mut self) {
         for size in self.sizes.by_ref() {
             if size > 0 {
-                self.filling = Some((Vec::with_capacity(size), size));
+                self.filling = Some((pool::empty(size), size));
                 return;
             }
             self.buffers.push(NO_BUFFER.clone());
@@ -196,7 +196,7 @@ impl Arriving {
         if filling.len() == *size {
             self.zeros = padding(*size);
             let filled = self.filling.take().map(|(filled, _)| filled);
-            self.buffers.extend(filled.map(Buffer::from_vec));
+            self.buffers.extend(filled.map(pool::buffer));
             self.begin_buffer();
         }
         part.len()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dpp_proto::process::{LogFormat, start_log};
 use pyo3::prelude::*;
-use tokio::runtime::{Builder, EnterGuard, Runtime};
+use tokio::runtime::{EnterGuard, Runtime};
 
 use crate::errors::{internal, raise};
 
@@ -49,25 +49,15 @@ fn runtime() -> PyResult<Arc<Runtime>> {
     }
     // Waiting for a worker, say, is a warning that somebody should see.
     start_log(LogFormat::Human, "warn").map_err(|error| raise(&error))?;
-    let runtime =
-        Arc::new(start().map_err(|error| internal(format!("can't start threads: {error}")))?);
+    let runtime = Arc::new(
+        dpp_proto::process::runtime()
+            .map_err(|error| internal(format!("can't start threads: {error}")))?,
+    );
     *current = Some((process::id(), runtime.clone()));
     Ok(runtime)
-}
-
-fn start() -> std::io::Result<Runtime> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Builder::new_multi_thread()
-        .worker_threads(cores.min(MOST_THREADS))
-        .thread_name("dpp-wait")
-        .enable_all()
-        .build()
 }
 
 static CURRENT: Mutex<Option<(u32, Arc<Runtime>)>> = Mutex::new(None);
 
 /// How late Ctrl-C may be heard.
 const SLICE: Duration = Duration::from_millis(100);
-
-/// These threads wait and copy off the wire; transforms have their own.
-const MOST_THREADS: usize = 8;

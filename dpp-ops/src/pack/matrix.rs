@@ -9,6 +9,8 @@ use arrow::{
     buffer::Buffer,
 };
 
+use dpp_batch::pool;
+
 use super::Packed;
 use crate::{
     Column, Error,
@@ -20,7 +22,8 @@ use crate::{
 /// `[rows, columns]`, row-major, nulls as `missing`. No columns give an empty buffer.
 pub(super) fn pack(columns: &[Packed<'_>], rows: usize, missing: f32) -> Result<Buffer, Error> {
     let (parts, width) = parts(columns)?;
-    let mut matrix = vec![0f32; rows * width];
+    // every cell is written below
+    let mut matrix = pool::unwritten(rows * width);
     if width > 0 {
         let mut room = vec![0f32; TILE_COLUMNS * BLOCK];
         for (block, lines) in matrix.chunks_mut(BLOCK * width).enumerate() {
@@ -39,7 +42,7 @@ pub(super) fn pack(columns: &[Packed<'_>], rows: usize, missing: f32) -> Result<
             }
         }
     }
-    Ok(Buffer::from_vec(matrix))
+    Ok(pool::buffer(matrix))
 }
 
 /// Neighbours in the matrix that are written together, and their first column.

@@ -1,7 +1,6 @@
 //! Id lists into one key-major jagged tensor.
 
-use arrow::buffer::Buffer;
-use dpp_batch::Jagged;
+use dpp_batch::{Jagged, pool};
 
 use super::Packed;
 use crate::{
@@ -23,7 +22,7 @@ pub(super) fn pack(keys: &[Packed<'_>], rows: usize) -> Result<Jagged, Error> {
             },
         })
         .collect();
-    let mut lengths: Vec<i32> = Vec::with_capacity(keys.len() * rows);
+    let mut lengths = pool::empty(keys.len() * rows);
     let mut counts = Vec::with_capacity(keys.len());
     for Key { column, chain } in &keys {
         let start = lengths.len();
@@ -36,15 +35,15 @@ pub(super) fn pack(keys: &[Packed<'_>], rows: usize) -> Result<Jagged, Error> {
         );
     }
     let ids = counts.iter().sum();
-    let mut values: Vec<i64> = Vec::with_capacity(ids);
+    let mut values = pool::empty(ids);
     for Key { column, chain } in &keys {
         chain.push_ids(column, &mut values)?;
     }
     let weighted = keys.iter().any(|key| key.scored().is_some());
     Ok(Jagged {
-        lengths: Buffer::from_vec(lengths),
-        values: Buffer::from_vec(values),
-        weights: weighted.then(|| Buffer::from_vec(weights(&keys, &counts))),
+        lengths: pool::buffer(lengths),
+        values: pool::buffer(values),
+        weights: weighted.then(|| pool::buffer(weights(&keys, &counts))),
     })
 }
 
@@ -66,7 +65,7 @@ impl<'a> Key<'a> {
 
 /// A weight for each id; `ids` are those of each key.
 fn weights(keys: &[Key<'_>], ids: &[usize]) -> Vec<f32> {
-    let mut weights = Vec::with_capacity(ids.iter().sum());
+    let mut weights = pool::empty(ids.iter().sum());
     for (key, ids) in keys.iter().zip(ids) {
         match key.scored() {
             Some((lists, scores)) => key.chain.push_kept(lists, scores, &mut weights),

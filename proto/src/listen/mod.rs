@@ -10,11 +10,11 @@ mod incoming;
 use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use tokio::{
-    net::{TcpListener, TcpSocket, UnixListener, lookup_host},
+    net::{TcpListener, TcpSocket, UnixListener, UnixStream, lookup_host},
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio_stream::{StreamExt as _, wrappers::UnixListenerStream};
 use tonic::transport::{Server, server::Router};
 
 use self::incoming::{Incoming, KEEPALIVE};
@@ -137,6 +137,12 @@ fn listening(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(MOST_WAITING)
 }
 
+/// Lets a megabyte lie between the two ends: the system's usual fifth of that has them wake each other five times as often.
+fn widen(stream: &UnixStream) {
+    // A refusal changes nothing but the cost. The system doubles it, for what it keeps beside the bytes.
+    _ = rustix::net::sockopt::set_socket_send_buffer_size(stream, 512 << 10);
+}
+
 /// Whether `path` is a socket that nobody answers on. Whatever else lies there is not ours to remove.
 fn is_dead_socket(path: &std::path::Path) -> bool {
     use std::os::unix::{fs::FileTypeExt as _, net::UnixStream};
@@ -172,7 +178,10 @@ pub async fn serve(
             }
             Listener::Unix(listener, _) => {
                 router
-                    .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopped)
+                    .serve_with_incoming_shutdown(
+                        UnixListenerStream::new(listener).map(|stream| stream.inspect(widen)),
+                        stopped,
+                    )
                     .await
             }
         }
