@@ -4,7 +4,7 @@
 //! [`Frame`] is a batch with the positions it covers and crosses the wire, [`Rows`] hands out a frame's rows
 //! in [`Slice`]s and [`concat`] joins slices of many frames, and [`padding`], into the batch that a trainer sees.
 //!
-//! Large buffers come from a [`pool`] and return to it. No I/O, no threads, no clock.
+//! Large buffers come from `dpp_pool` and return to it. No I/O, no threads, no clock.
 
 #[cfg(test)]
 mod arbitrary;
@@ -13,7 +13,6 @@ mod error;
 mod frame;
 mod layout;
 mod little_endian;
-pub mod pool;
 mod rows;
 
 pub use batch::{Batch, Extra, ExtraData, Jagged};

@@ -8,7 +8,7 @@ use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use arrow_buffer::{Buffer, MutableBuffer};
 
-use crate::{Batch, Extra, ExtraData, Jagged, Layout, little_endian::sum_of_lengths, pool};
+use crate::{Batch, Extra, ExtraData, Jagged, Layout, little_endian::sum_of_lengths};
 
 /// Rows of one batch, handed out from front to back.
 #[derive(Debug)]
@@ -292,9 +292,9 @@ fn elements<'a>(buffer: &'a Buffer, range: &Range<usize>, width: usize) -> &'a [
 }
 
 fn join<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Buffer {
-    let mut joined = pool::empty(parts.clone().map(<[u8]>::len).sum());
+    let mut joined = dpp_pool::empty(parts.clone().map(<[u8]>::len).sum());
     parts.for_each(|part| joined.extend_from_slice(part));
-    pool::buffer(joined)
+    joined.into_buffer()
 }
 
 fn sum(lengths: &Buffer, range: Range<usize>) -> usize {

@@ -10,14 +10,15 @@ use std::{
 use serde_json::Value;
 
 /// crate ─▶ the crates of the workspace that it depends on.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("dpp-proto", &[]),
-    ("dpp-batch", &[]),
-    ("dpp-table", &["dpp-proto"]),
-    ("dpp-ops", &["dpp-batch", "dpp-proto"]),
+    ("dpp-pool", &[]),
+    ("dpp-batch", &["dpp-pool"]),
+    ("dpp-table", &["dpp-pool", "dpp-proto"]),
+    ("dpp-ops", &["dpp-batch", "dpp-pool", "dpp-proto"]),
     (
         "dpp-worker",
-        &["dpp-batch", "dpp-ops", "dpp-proto", "dpp-table"],
+        &["dpp-batch", "dpp-ops", "dpp-pool", "dpp-proto", "dpp-table"],
     ),
     ("dpp-client", &["dpp-batch", "dpp-proto", "dpp-worker"]),
     ("dpp-fleet", &["dpp-proto"]),

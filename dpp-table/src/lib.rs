@@ -11,7 +11,6 @@ mod files;
 mod options;
 mod thrift;
 
-mod pool;
 mod store;
 
 mod snapshot;
@@ -48,7 +47,6 @@ pub use error::Error;
 pub use features::{rows, text_id::text_id};
 pub use footer::statistics::{ColumnBounds, StoredExtent};
 pub use options::TableOptions;
-pub use pool::keep_little_of;
 pub use read::coalesce::{CoalesceSettings, coalesce};
 pub use read::convert::arrow_type;
 pub use read::decode::PieceBatches;

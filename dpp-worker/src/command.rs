@@ -3,7 +3,6 @@
 use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser};
-use dpp_batch::pool;
 use dpp_ops::Registry;
 use dpp_proto::access;
 use dpp_proto::listen::{self, Address, Listener};
@@ -118,9 +117,8 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
     let (tls, gate) = (arguments.access.tls.service()?, arguments.access.gate()?);
     let listener = Listener::bind_with(&arguments.listen, arguments.insecure, tls, &gate).await?;
     let shutdown = listen::signalled()?;
-    if let Some(memory) = arguments.memory {
+    if arguments.memory.is_some() {
         allocator::give_back_what_is_freed();
-        pool::keep_at_most((memory.0 / POOL_SHARE) as usize);
     }
     let threads = arguments.threads.map(NonZeroUsize::get);
     let (cache, memory) = shares(arguments.cache, arguments.memory)?;
@@ -176,7 +174,7 @@ fn options(keys: Option<&KeySource>) -> Result<TableOptions, Error> {
     Ok(keys.map(TableOptions::with_keys).unwrap_or_default())
 }
 
-/// What is kept of stored bytes, and what is left of the memory for reads; a part is kept for frames to come.
+/// What is kept of stored bytes, and what is left of the memory for reads.
 fn shares(
     cache: Option<ByteSize>,
     memory: Option<ByteSize>,
@@ -185,7 +183,7 @@ fn shares(
         return Ok((cache.unwrap_or(USUAL_CACHE), None));
     };
     let cache = cache.map_or(memory / 8, |cache| cache.0);
-    match memory.checked_sub(cache + memory / POOL_SHARE) {
+    match memory.checked_sub(cache) {
         Some(left) if left >= LEAST_MEMORY / 2 => Ok((ByteSize(cache), Some(ByteSize(left)))),
         _ => Err(Error::request(format!(
             "--cache {} leaves too little of --memory {} for reads",
@@ -223,8 +221,6 @@ fn memory(text: &str) -> Result<ByteSize, String> {
 
 /// Some dozens of pieces: runs that read the same rows are seldom further apart.
 const USUAL_CACHE: ByteSize = ByteSize(256 << 20);
-/// So much of the memory is kept when frames are sent, to be filled again.
-const POOL_SHARE: u64 = 16;
 /// A read or two of ordinary rows.
 const LEAST_MEMORY: u64 = 64 << 20;
 

@@ -5,11 +5,12 @@ use std::{ops::Range, sync::Arc};
 use arrow_buffer::Buffer;
 use bytes::Buf as _;
 use crc_fast::Digest;
+use dpp_pool::Pooled;
 
 use super::{
     CHECKED_FROM, FIXED_HEADER, FRAME_VERSION, Frame, MAGIC, NO_BUFFER, checksum, padding,
 };
-use crate::{Batch, Error, Extra, ExtraData, ExtraKind, Jagged, Layout, pool};
+use crate::{Batch, Error, Extra, ExtraData, ExtraKind, Jagged, Layout};
 
 /// A frame some of whose bytes have come. Each is copied once, to where it stays, as soon as it is there.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct Arriving {
     sizes: std::vec::IntoIter<usize>,
     buffers: Vec<Buffer>,
     /// The buffer under way, and its size.
-    filling: Option<(Vec<u8>, usize)>,
+    filling: Option<(Pooled<u8>, usize)>,
     /// Zeros to come before the next buffer.
     zeros: usize,
 }
@@ -178,7 +179,7 @@ impl Arriving {
     fn begin_buffer(&mut self) {
         for size in self.sizes.by_ref() {
             if size > 0 {
-                self.filling = Some((pool::empty(size), size));
+                self.filling = Some((dpp_pool::empty(size), size));
                 return;
             }
             self.buffers.push(NO_BUFFER.clone());
@@ -196,7 +197,7 @@ impl Arriving {
         if filling.len() == *size {
             self.zeros = padding(*size);
             let filled = self.filling.take().map(|(filled, _)| filled);
-            self.buffers.extend(filled.map(pool::buffer));
+            self.buffers.extend(filled.map(Pooled::into_buffer));
             self.begin_buffer();
         }
         part.len()

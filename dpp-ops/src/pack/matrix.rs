@@ -9,8 +9,6 @@ use arrow::{
     buffer::Buffer,
 };
 
-use dpp_batch::pool;
-
 use super::Packed;
 use crate::{
     Column, Error,
@@ -22,8 +20,9 @@ use crate::{
 /// `[rows, columns]`, row-major, nulls as `missing`. No columns give an empty buffer.
 pub(super) fn pack(columns: &[Packed<'_>], rows: usize, missing: f32) -> Result<Buffer, Error> {
     let (parts, width) = parts(columns)?;
+    let mut matrix = dpp_pool::take(rows * width);
     // every cell is written below
-    let mut matrix = pool::unwritten(rows * width);
+    matrix.resize(rows * width, 0.0);
     if width > 0 {
         let mut room = vec![0f32; TILE_COLUMNS * BLOCK];
         for (block, lines) in matrix.chunks_mut(BLOCK * width).enumerate() {
@@ -42,7 +41,7 @@ pub(super) fn pack(columns: &[Packed<'_>], rows: usize, missing: f32) -> Result<
             }
         }
     }
-    Ok(pool::buffer(matrix))
+    Ok(matrix.into_buffer())
 }
 
 /// Neighbours in the matrix that are written together, and their first column.

@@ -1,6 +1,7 @@
 //! Id lists into one key-major jagged tensor.
 
-use dpp_batch::{Jagged, pool};
+use dpp_batch::Jagged;
+use dpp_pool::Pooled;
 
 use super::Packed;
 use crate::{
@@ -22,7 +23,7 @@ pub(super) fn pack(keys: &[Packed<'_>], rows: usize) -> Result<Jagged, Error> {
             },
         })
         .collect();
-    let mut lengths = pool::empty(keys.len() * rows);
+    let mut lengths = dpp_pool::empty(keys.len() * rows);
     let mut counts = Vec::with_capacity(keys.len());
     for Key { column, chain } in &keys {
         let start = lengths.len();
@@ -35,15 +36,15 @@ pub(super) fn pack(keys: &[Packed<'_>], rows: usize) -> Result<Jagged, Error> {
         );
     }
     let ids = counts.iter().sum();
-    let mut values = pool::empty(ids);
+    let mut values = dpp_pool::empty(ids);
     for Key { column, chain } in &keys {
         chain.push_ids(column, &mut values)?;
     }
     let weighted = keys.iter().any(|key| key.scored().is_some());
     Ok(Jagged {
-        lengths: pool::buffer(lengths),
-        values: pool::buffer(values),
-        weights: weighted.then(|| pool::buffer(weights(&keys, &counts))),
+        lengths: lengths.into_buffer(),
+        values: values.into_buffer(),
+        weights: weighted.then(|| weights(&keys, &counts).into_buffer()),
     })
 }
 
@@ -64,12 +65,12 @@ impl<'a> Key<'a> {
 }
 
 /// A weight for each id; `ids` are those of each key.
-fn weights(keys: &[Key<'_>], ids: &[usize]) -> Vec<f32> {
-    let mut weights = pool::empty(ids.iter().sum());
+fn weights(keys: &[Key<'_>], ids: &[usize]) -> Pooled<f32> {
+    let mut weights: Pooled<f32> = dpp_pool::empty(ids.iter().sum());
     for (key, ids) in keys.iter().zip(ids) {
         match key.scored() {
             Some((lists, scores)) => key.chain.push_kept(lists, scores, &mut weights),
-            None => weights.resize(weights.len() + ids, 1.0),
+            None => weights.extend(std::iter::repeat_n(1.0, *ids)),
         }
     }
     weights

@@ -16,7 +16,6 @@ use bytes::Bytes;
 
 use crate::encryption::cipher::Cipher;
 use crate::encryption::module::{ChunkPlace, LENGTH_BYTES, Module, Part, SEALING_BYTES, open};
-use crate::pool;
 use crate::read::pages::header::{COMPRESSED_BYTES, CRC, Header, MAX_HEADER_BYTES};
 use crate::thrift::{BINARY, I32, STOP, Thrift, Written};
 
@@ -117,7 +116,7 @@ impl Sealed {
             page.stored_body,
             usize::try_from(page.end - page.stored_body).ok()?,
         )?;
-        let mut body = pool::take(stored.len());
+        let mut body = dpp_pool::take(stored.len());
         let module = module(chunk.place, page.is, Part::Body);
         open(&chunk.cipher, &stored, module, &self.file_aad, &mut body)?;
         (body.len() as u64 == page.end - page.body).then(|| body.into_bytes())

@@ -18,7 +18,6 @@ use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::metrics;
-use crate::pool;
 use crate::read::fetch::ReadCounters;
 use crate::read::hold::WINDOWS;
 use crate::store::Store;
@@ -150,7 +149,7 @@ impl Chunk {
             return Some(first.slice(..bytes));
         }
         // a page that goes on in the next window, which is then held with the page's beginning
-        let mut joined = pool::take(bytes + self.window_bytes as usize);
+        let mut joined = dpp_pool::take(bytes + self.window_bytes as usize);
         joined.clear();
         joined.extend_from_slice(&first);
         drop(first);

@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
+use crate::metrics;
 use crate::read::fetch::ReadCounters;
 use crate::store::disk::DiskCache;
-use crate::{metrics, pool};
 
 /// Bytes of many files, at most so many of them.
 pub struct StoredCache {
@@ -195,7 +195,7 @@ impl Entries {
         let kept = self.files.get_mut(file);
         let entry = kept.and_then(|kept| kept.get_mut(&whole.start));
         if let Some(entry) = entry.filter(|entry| entry.end == whole.end && entry.bytes == 0) {
-            entry.bytes = pool::capacity_of(whole.end - whole.start);
+            entry.bytes = dpp_pool::capacity_of(whole.end - whole.start);
             self.bytes += entry.bytes;
         }
         if self.bytes > max_bytes {

@@ -120,7 +120,7 @@ impl Engine {
             self.jobs = KnownJobs::within(MOST_JOBS, limit.0 / JOBS_IN_MEMORY);
         }
         self.memory = Memory::new(limit.map(|limit| {
-            let kept = dpp_table::keep_little_of(limit.0);
+            let kept = dpp_pool::keep_little_of(limit.0);
             ByteSize(limit.0 - kept)
         }));
         self

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use parquet::basic::Compression;
 
-use crate::pool::{self, Pooled};
 use crate::read::pages::PageFault;
+use dpp_pool::Pooled;
 
 /// Codecs of pages that are unpacked here. The others are read through the Parquet crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,30 +45,30 @@ impl Codec {
     }
 }
 
-fn zstd(stored: &[u8], bytes: usize) -> Option<Pooled> {
+fn zstd(stored: &[u8], bytes: usize) -> Option<Pooled<u8>> {
     thread_local! {
         static CONTEXT: RefCell<zstd::bulk::Decompressor<'static>> =
             RefCell::new(zstd::bulk::Decompressor::new().expect("a context without dictionary can be made"));
     }
-    let mut unpacked = pool::take(bytes);
+    let mut unpacked = dpp_pool::take(bytes);
     CONTEXT.with_borrow_mut(|context| {
         let written = context.decompress_to_buffer(stored, &mut *unpacked);
         written.ok().map(|_| unpacked)
     })
 }
 
-fn lz4(stored: &[u8], bytes: usize) -> Option<Pooled> {
-    let mut unpacked = pool::take(bytes);
+fn lz4(stored: &[u8], bytes: usize) -> Option<Pooled<u8>> {
+    let mut unpacked = dpp_pool::take(bytes);
     unpacked.resize(bytes, 0);
     let written = lz4_flex::block::decompress_into(stored, &mut unpacked).ok()?;
     (written == bytes).then_some(unpacked)
 }
 
-fn snappy(stored: &[u8], bytes: usize) -> Option<Pooled> {
+fn snappy(stored: &[u8], bytes: usize) -> Option<Pooled<u8>> {
     if snap::raw::decompress_len(stored).ok()? != bytes {
         return None;
     }
-    let mut unpacked = pool::take(bytes);
+    let mut unpacked = dpp_pool::take(bytes);
     unpacked.resize(bytes, 0);
     let written = snap::raw::Decoder::new().decompress(stored, &mut unpacked);
     (written.ok()? == bytes).then_some(unpacked)

@@ -1,0 +1,190 @@
+//! Memory of large buffers, filled again once nobody holds them: fetched ranges, unpacked pages, and tensors of batches.
+//!
+//! The system clears every page before it gives it away, so memory that was touched before fills ten times faster; allocators
+//! give large buffers back as soon as they are freed. Such buffers are made all the time here, and have nearly the same sizes.
+//!
+//! One pool a process, as the allocator it stands before: a batch may be dropped anywhere, long after its loader.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use arrow_buffer::{ArrowNativeType, Buffer, ToByteSlice as _};
+use bytes::Bytes;
+
+/// A vector that goes back where it came from when it is dropped, as a buffer, too.
+#[derive(Debug)]
+pub struct Pooled<T: Element>(Vec<T>);
+
+/// What vectors of are kept.
+pub trait Element: ArrowNativeType {
+    /// Where they are kept.
+    fn kept() -> &'static Kept<Self>;
+}
+
+/// Vectors that nobody holds, by the power of two that they have room for.
+#[derive(Debug)]
+pub struct Kept<T>(Mutex<[Vec<Vec<T>>; CLASSES]>);
+
+/// A vector with room for `count` values; what it holds is left over from somebody else.
+pub fn take<T: Element>(count: usize) -> Pooled<T> {
+    let class = class_of(count);
+    let known = T::kept().lock().get_mut(class).and_then(Vec::pop);
+    Pooled(match known {
+        Some(values) => {
+            KEPT_BYTES.fetch_sub(bytes_of(&values), Relaxed);
+            values
+        }
+        None if class < CLASSES => Vec::with_capacity(1 << class),
+        None => Vec::with_capacity(count),
+    })
+}
+
+/// An empty vector with room for `count` values.
+pub fn empty<T: Element>(count: usize) -> Pooled<T> {
+    let mut values = take(count);
+    values.clear();
+    values
+}
+
+/// Bytes that a buffer for so many takes of memory.
+pub fn capacity_of(bytes: u64) -> u64 {
+    match usize::try_from(bytes) {
+        Ok(count) if class_of(count) < CLASSES => 1 << class_of(count),
+        _ => bytes,
+    }
+}
+
+/// Keeps fewer bytes from now on than usual where memory is short: an eighth of `memory` at most. Returns how many, which
+/// this process holds beside what its reads do.
+pub fn keep_little_of(memory: u64) -> u64 {
+    let share = usize::try_from(memory / 8).unwrap_or(usize::MAX);
+    let most = share.min(USUALLY_KEPT_BYTES);
+    MOST_KEPT_BYTES.store(most, Relaxed);
+    most as u64
+}
+
+impl<T: Element> Pooled<T> {
+    /// What was written, to be shared.
+    pub fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+
+    /// What was written, as a tensor's memory.
+    pub fn into_buffer(self) -> Buffer {
+        self.into_bytes().into()
+    }
+}
+
+impl<T: Element> AsRef<[u8]> for Pooled<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_slice().to_byte_slice()
+    }
+}
+
+impl<T: Element> Deref for Pooled<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.0
+    }
+}
+
+impl<T: Element> DerefMut for Pooled<T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.0
+    }
+}
+
+impl<T: Element> Drop for Pooled<T> {
+    fn drop(&mut self) {
+        let values = std::mem::take(&mut self.0);
+        let bytes = bytes_of(&values);
+        // the largest class that it suffices for
+        let class = class_of(values.capacity() + 1).saturating_sub(1);
+        if bytes == 0 || class >= CLASSES {
+            return;
+        }
+        let before = KEPT_BYTES.fetch_add(bytes, Relaxed);
+        match before + bytes <= MOST_KEPT_BYTES.load(Relaxed) {
+            true => T::kept().lock()[class].push(values),
+            false => _ = KEPT_BYTES.fetch_sub(bytes, Relaxed),
+        }
+    }
+}
+
+impl<T> Kept<T> {
+    const fn new() -> Kept<T> {
+        Kept(Mutex::new([const { Vec::new() }; CLASSES]))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, [Vec<Vec<T>>; CLASSES]> {
+        // every change leaves the lists usable
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+macro_rules! elements {
+    ($($element:ty),*) => {
+        $(impl Element for $element {
+            fn kept() -> &'static Kept<Self> {
+                static KEPT: Kept<$element> = Kept::new();
+                &KEPT
+            }
+        })*
+    };
+}
+
+elements!(u8, i32, i64, f32);
+
+/// The smallest power of two that is no less than `count`.
+fn class_of(count: usize) -> usize {
+    count.max(1).next_power_of_two().trailing_zeros() as usize
+}
+
+fn bytes_of<T>(values: &Vec<T>) -> usize {
+    values.capacity() * size_of::<T>()
+}
+
+/// Vectors of more than 16 Mi values are not kept: pages are a megabyte or so, and requests and frames some.
+const CLASSES: usize = 25;
+/// Of all types.
+static KEPT_BYTES: AtomicUsize = AtomicUsize::new(0);
+static MOST_KEPT_BYTES: AtomicUsize = AtomicUsize::new(USUALLY_KEPT_BYTES);
+/// What some hundred columns of a piece take, and some frames.
+const USUALLY_KEPT_BYTES: usize = 96 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_hold_what_they_are_taken_for() {
+        for count in [0, 1, 2, 3, 4095, 4096, 4097, 1 << 20, (17 << 20) + 1] {
+            assert!(take::<u8>(count).capacity() >= count, "{count}");
+            assert!(take::<u8>(count).capacity() >= count, "{count}, again");
+            assert!(empty::<i64>(count).is_empty());
+        }
+        assert!(KEPT_BYTES.load(Relaxed) <= USUALLY_KEPT_BYTES);
+    }
+
+    #[test]
+    fn memory_comes_back_when_its_last_holder_is_gone() {
+        let mut values = empty::<f32>(300_000);
+        values.resize(200_000, 1.5);
+        let address = values.as_ptr();
+        let buffer = values.into_buffer();
+        let held = buffer.clone();
+        drop(buffer);
+        // taken by nobody else: no other test has so many
+        let other = take::<f32>(300_000);
+        assert_ne!(other.as_ptr(), address);
+        assert_eq!(held.typed_data::<f32>(), [1.5; 200_000]);
+        drop(held);
+        assert_eq!(take::<f32>(290_000).as_ptr(), address);
+    }
+}
