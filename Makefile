@@ -42,7 +42,7 @@ unexport DPP_TEST_DATA
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheel demo bench test lint test-rust test-python deny note-missing-data clean
+.PHONY: help setup wheel demo bench instructions test lint test-rust test-python deny note-missing-data clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -71,6 +71,9 @@ test-rust: $(VENV)/packages $(S3_SERVER) note-missing-data ## Rust tests; those 
 
 test-python: setup $(S3_SERVER) note-missing-data ## Python tests, on the release wheel
 	$(VENV)/bin/python -m pytest --quiet dpp-client/python/tests
+
+instructions: ## What hot kernels take, counted by valgrind, against what is kept; KEEP=1 keeps what they take now
+	cargo bench --locked -p dpp-micro --bench instructions -- $(if $(KEEP),--keep)
 
 deny: $(DENY) ## What dependencies may be (licences, bans, sources) and what is known against them (advisories: asks github.com)
 	$(DENY) --locked check
