@@ -1,6 +1,6 @@
 //! A page's values, in every encoding that numbers are written in, as the types that features have.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 use crate::read::columns::delta;
 use crate::read::columns::runs::Runs;
@@ -102,18 +102,16 @@ impl<S: Stored> Values<S> {
         match self {
             Values::Plain(stored) => {
                 let bytes = plain::<S>(stored, count)?;
-                out.extend(bytes.chunks_exact(S::BYTES).map(S::read));
+                out.extend(stored[..bytes].chunks_exact(S::BYTES).map(S::read));
                 dictionary.map(&mut out[first..]);
+                stored.advance(bytes);
+            }
+            // of one entry's list a thousand would take longer to clear than to read
+            Values::Indices(runs) if count <= 32 => {
+                look_up_next::<32, _>(runs, count, &dictionary.values, out)?;
             }
             Values::Indices(runs) => {
-                let mut indices = [0; INDICES];
-                let mut missing = count;
-                while missing > 0 {
-                    let indices = &mut indices[..missing.min(INDICES)];
-                    runs.read(indices)?;
-                    look_up(indices, &dictionary.values, out)?;
-                    missing -= indices.len();
-                }
+                look_up_next::<1024, _>(runs, count, &dictionary.values, out)?;
             }
             Values::Decoded { values, at } => {
                 let taken = values.get(*at..*at + count).ok_or(SHORT)?;
@@ -128,7 +126,10 @@ impl<S: Stored> Values<S> {
     /// Leaves out the next `count` values.
     pub(crate) fn skip(&mut self, count: usize) -> Result<(), PageFault> {
         match self {
-            Values::Plain(stored) => plain::<S>(stored, count).map(|_| ()),
+            Values::Plain(stored) => {
+                stored.advance(plain::<S>(stored, count)?);
+                Ok(())
+            }
             Values::Indices(runs) => runs.skip(count),
             Values::Decoded { values, at } => {
                 *at += count;
@@ -170,12 +171,28 @@ impl<T> Dictionary<T> {
     }
 }
 
-fn plain<S: Stored>(stored: &mut Bytes, count: usize) -> Result<Bytes, PageFault> {
-    let bytes = count.checked_mul(S::BYTES).ok_or(SHORT)?;
-    match bytes <= stored.len() {
-        true => Ok(stored.split_to(bytes)),
-        false => Err(SHORT),
+/// How many bytes the next `count` values have, which are there.
+fn plain<S: Stored>(stored: &Bytes, count: usize) -> Result<usize, PageFault> {
+    let bytes = count.checked_mul(S::BYTES);
+    bytes.filter(|bytes| *bytes <= stored.len()).ok_or(SHORT)
+}
+
+/// Appends what the next `count` indices stand for, `AT_ONCE` at a time.
+fn look_up_next<const AT_ONCE: usize, T: Copy + Default>(
+    runs: &mut Runs,
+    count: usize,
+    dictionary: &[T],
+    out: &mut Vec<T>,
+) -> Result<(), PageFault> {
+    let mut indices = [0; AT_ONCE];
+    let mut missing = count;
+    while missing > 0 {
+        let indices = &mut indices[..missing.min(AT_ONCE)];
+        runs.read(indices)?;
+        look_up(indices, dictionary, out)?;
+        missing -= indices.len();
     }
+    Ok(())
 }
 
 fn look_up<T: Copy + Default>(
@@ -215,6 +232,4 @@ fn split_streams<S: Stored>(stored: &[u8]) -> Vec<S::Read> {
         .collect()
 }
 
-/// Looked up at a time.
-const INDICES: usize = 1024;
 const SHORT: PageFault = PageFault::Short { what: "values" };
