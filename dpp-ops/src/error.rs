@@ -133,6 +133,13 @@ pub enum Error {
         first: usize,
         other: usize,
     },
+    /// An op, one of your own most likely, makes more or fewer rows than it is given.
+    #[error("op {op} makes {made} rows of {given}; it must make one of each")]
+    RowsMade {
+        op: String,
+        made: usize,
+        given: usize,
+    },
     /// A custom op takes a name that is in use.
     #[error("op `{op}` is registered already; give the new op another name")]
     OpTaken { op: String },
@@ -224,7 +231,9 @@ impl Faulty for Error {
             Error::WrongColumn { .. } | Error::WrongRows { .. } | Error::WrongType { .. } => {
                 Fault::Internal
             }
-            Error::Ragged { .. } | Error::RowsDiffer { .. } => Fault::Internal,
+            Error::Ragged { .. } | Error::RowsDiffer { .. } | Error::RowsMade { .. } => {
+                Fault::Internal
+            }
             Error::InOutput { cause, .. }
             | Error::InNode { cause, .. }
             | Error::InFilter { cause }

@@ -8,7 +8,7 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, TryLockError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -33,7 +33,8 @@ pub struct Kept<T>(Mutex<[Vec<Vec<T>>; CLASSES]>);
 /// A vector with room for `count` values; what it holds is left over from somebody else.
 pub fn take<T: Element>(count: usize) -> Pooled<T> {
     let class = class_of(count);
-    let known = T::kept().lock().get_mut(class).and_then(Vec::pop);
+    let kept = T::kept().try_lock();
+    let known = kept.and_then(|mut kept| kept.get_mut(class)?.pop());
     Pooled(match known {
         Some(values) => {
             KEPT_BYTES.fetch_sub(bytes_of(&values), Relaxed);
@@ -74,7 +75,7 @@ impl<T: Element> Pooled<T> {
         Bytes::from_owner(self)
     }
 
-    /// What was written, as a tensor's memory.
+    /// What was written, as a tensor's memory: aligned for any number, as all that the system's allocator gives.
     pub fn into_buffer(self) -> Buffer {
         self.into_bytes().into()
     }
@@ -106,13 +107,14 @@ impl<T: Element> Drop for Pooled<T> {
         let bytes = bytes_of(&values);
         // the largest class that it suffices for
         let class = class_of(values.capacity() + 1).saturating_sub(1);
-        if bytes == 0 || class >= CLASSES {
+        if bytes == 0 || values.capacity() > MOST_VALUES {
             return;
         }
         let before = KEPT_BYTES.fetch_add(bytes, Relaxed);
-        match before + bytes <= MOST_KEPT_BYTES.load(Relaxed) {
-            true => T::kept().lock()[class].push(values),
-            false => _ = KEPT_BYTES.fetch_sub(bytes, Relaxed),
+        let has_room = before + bytes <= MOST_KEPT_BYTES.load(Relaxed);
+        match T::kept().try_lock().filter(|_| has_room) {
+            Some(mut kept) => kept[class].push(values),
+            None => _ = KEPT_BYTES.fetch_sub(bytes, Relaxed),
         }
     }
 }
@@ -122,9 +124,14 @@ impl<T> Kept<T> {
         Kept(Mutex::new([const { Vec::new() }; CLASSES]))
     }
 
-    fn lock(&self) -> MutexGuard<'_, [Vec<Vec<T>>; CLASSES]> {
-        // every change leaves the lists usable
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nobody waits: in the child of a fork the holder may be a thread that is not there.
+    fn try_lock(&self) -> Option<MutexGuard<'_, [Vec<Vec<T>>; CLASSES]>> {
+        match self.0.try_lock() {
+            Ok(kept) => Some(kept),
+            // every change leaves the lists usable
+            Err(TryLockError::Poisoned(kept)) => Some(kept.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 
@@ -150,8 +157,9 @@ fn bytes_of<T>(values: &Vec<T>) -> usize {
     values.capacity() * size_of::<T>()
 }
 
-/// Vectors of more than 16 Mi values are not kept: pages are a megabyte or so, and requests and frames some.
-const CLASSES: usize = 25;
+/// Larger vectors are not kept: pages are a megabyte or so, and requests and frames some.
+const MOST_VALUES: usize = 16 << 20;
+const CLASSES: usize = MOST_VALUES.trailing_zeros() as usize + 1;
 /// Of all types.
 static KEPT_BYTES: AtomicUsize = AtomicUsize::new(0);
 static MOST_KEPT_BYTES: AtomicUsize = AtomicUsize::new(USUALLY_KEPT_BYTES);
@@ -170,6 +178,16 @@ mod tests {
             assert!(empty::<i64>(count).is_empty());
         }
         assert!(KEPT_BYTES.load(Relaxed) <= USUALLY_KEPT_BYTES);
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_taken_again_is_not_kept() {
+        let mut large = take::<u8>(MOST_VALUES + 1);
+        large.push(0);
+        drop(large);
+        let kept = u8::kept().0.lock().unwrap();
+        let vectors = kept.iter().flatten();
+        assert!(vectors.map(Vec::capacity).all(|it| it <= MOST_VALUES));
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Arriving {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// This is no frame of this version, or its length is another.
+    /// This is no frame of this version, or its length is another. Nothing is to be pushed after.
     pub fn push(&mut self, mut part: &[u8]) -> Result<(), Error> {
         if part.len() > self.missing() {
             return Err(is_not_of(self.length, self.arrived + part.len()));
@@ -179,7 +179,7 @@ impl Arriving {
     fn begin_buffer(&mut self) {
         for size in self.sizes.by_ref() {
             if size > 0 {
-                self.filling = Some((dpp_pool::empty(size), size));
+                self.filling = Some((dpp_pool::empty(size.min(RESERVED_BYTES)), size));
                 return;
             }
             self.buffers.push(NO_BUFFER.clone());
@@ -278,5 +278,7 @@ impl Buffers {
     }
 }
 
+/// More is not reserved on the word of a sender, before it has come.
+const RESERVED_BYTES: usize = 16 << 20;
 /// Fits the first-level cache.
 const COPIED_AT_ONCE: usize = 16 << 10;

@@ -194,8 +194,8 @@ async fn beside(
         repeats.hedges += 1;
         let mut second = Answer::of(other, layout, request.clone(), base);
         match second.advance(wanted).await {
+            Ok(Some(Message::Frame(Err(_)))) | Err(_) => second.chosen.failed(),
             Ok(message) => return (message, second),
-            Err(_) => second.chosen.failed(),
         }
     }
 }

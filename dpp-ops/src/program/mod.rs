@@ -282,14 +282,23 @@ impl Program {
                 let chain = through.chain(rows.is_mapped);
                 chain.evaluate(held(columns, *input))
             }
-            Source::Op { op, inputs, .. } => {
+            Source::Op { name, op, inputs } => {
                 let inputs: Vec<&Column> = inputs.iter().map(|&it| held(columns, it)).collect();
                 let given = op.given().iter().map(|given| match given {
                     Given::RowId => row_ids(),
                     Given::Epoch => Column::Int(vec![rows.epoch; rows.row_ids.len()].into()),
                 });
                 let given: Vec<Column> = given.collect();
-                op.evaluate(&inputs.into_iter().chain(&given).collect::<Vec<_>>())
+                let columns: Vec<&Column> = inputs.into_iter().chain(&given).collect();
+                let given = rows.row_ids.len();
+                op.evaluate(&columns).and_then(|made| match made.rows() {
+                    rows if rows == given => Ok(made),
+                    made => Err(Error::RowsMade {
+                        op: name.clone(),
+                        made,
+                        given,
+                    }),
+                })
             }
         };
         result.map_err(|error| self.with_feature(step, error))

@@ -9,6 +9,7 @@ mod cost;
 mod every_op;
 mod golden;
 mod optimiser;
+mod own_op;
 
 use std::sync::Arc;
 

@@ -137,7 +137,8 @@ fn listening(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(MOST_WAITING)
 }
 
-/// Lets a megabyte lie between the two ends: the system's usual fifth of that has them wake each other five times as often.
+/// Lets a megabyte lie between the two ends, or what the system allows (`net.core.wmem_max`): its usual fifth of that has them wake
+/// each other more often.
 fn widen(stream: &UnixStream) {
     // A refusal changes nothing but the cost. The system doubles it, for what it keeps beside the bytes.
     _ = rustix::net::sockopt::set_socket_send_buffer_size(stream, 512 << 10);

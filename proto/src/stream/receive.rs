@@ -155,6 +155,9 @@ impl Parts {
 
     /// The summary that is all of a message of so many bytes.
     fn summary(&mut self, length: usize) -> Result<Option<Part>, Status> {
+        if length > MOST_OF_SUMMARY {
+            return Err(senseless(&format!("a summary of {length} bytes")));
+        }
         if self.arrived.remaining() < PREFIX_BYTES + length {
             return Ok(None);
         }
@@ -186,6 +189,8 @@ fn broken_off() -> Status {
 
 /// A frame's tag, and its length as a varint.
 const MOST_OF_HEAD: usize = 1 + 10;
+/// It is some numbers.
+const MOST_OF_SUMMARY: usize = 1 << 20;
 /// Enough for 10 Gbit/s at a millisecond.
 pub const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// Streams bound themselves. A bound over all of them would let reads that nobody takes from yet, which fill it,

@@ -42,6 +42,9 @@ impl Rope {
     pub(super) fn front<'a>(&self, room: &'a mut [u8]) -> &'a [u8] {
         let mut filled = 0;
         for piece in &self.pieces {
+            if filled == room.len() {
+                break;
+            }
             let part = &piece[..piece.len().min(room.len() - filled)];
             room[filled..filled + part.len()].copy_from_slice(part);
             filled += part.len();

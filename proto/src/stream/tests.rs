@@ -131,6 +131,8 @@ fn what_breaks_off_or_is_refused_is_said() {
         code(&prefix, Some(Status::ok(""))),
         (0, Err(Code::Unavailable))
     );
+    let endless = Bytes::from_static(&[0, 0xFF, 0xFF, 0xFF, 0xFF, 0x12]);
+    assert_eq!(code(&endless, None), (0, Err(Code::DataLoss)));
     let compressed = Bytes::from_static(&[1, 0, 0, 0, 0]);
     assert_eq!(
         code(&compressed, Some(Status::ok(""))),
