@@ -25,8 +25,11 @@ const ON_BOX: Place = Place::OnBox {
     keys: None,
 };
 
-/// What is left of an epoch: per batch its rows' positions and its fingerprint, and the state after it.
-async fn drain(batches: &mut Batches) -> Vec<(Vec<u64>, u64)> {
+/// Per batch its rows' positions and its fingerprint.
+type Drained = Vec<(Vec<u64>, u64)>;
+
+/// What is left of an epoch.
+async fn drain(batches: &mut Batches) -> Drained {
     let mut seen = Vec::new();
     while let Some(batch) = batches.next().await {
         let batch = batch.unwrap();

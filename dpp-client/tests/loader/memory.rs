@@ -1,13 +1,13 @@
 //! Any ceiling that works gives the same batches, and holds.
 
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use dpp_client::{BatchRows, Error, Loader, Place, Settings, Shuffle, SplitShuffle};
 use dpp_proto::v1;
 use tokio::time::timeout;
 
 use crate::{
-    ON_BOX, drain,
+    Drained, ON_BOX, drain,
     table::{TestTable, plan, wide_plan},
     worker::TestWorker,
 };
@@ -33,6 +33,32 @@ async fn least(place: &Place, table: &TestTable, plan: v1::Plan, settings: &Sett
     let message = error.to_string();
     let (before, _) = message.split_once(" is the least that works").unwrap();
     before.split(' ').next_back().unwrap().parse().unwrap()
+}
+
+/// What `count` passes give under a ceiling, which must hold.
+async fn passes_within(
+    ceiling: u64,
+    place: &Place,
+    table: &TestTable,
+    settings: &Settings,
+    count: usize,
+) -> Vec<Drained> {
+    let settings = Settings {
+        max_memory_bytes: Some(ceiling),
+        ..settings.clone()
+    };
+    let mut loader = open(place.clone(), table, wide_plan(100), settings)
+        .await
+        .unwrap();
+    let mut passes = Vec::new();
+    for _ in 0..count {
+        let mut batches = loader.start_epoch();
+        let drained = timeout(Duration::from_secs(60), drain(&mut batches)).await;
+        passes.push(drained.expect("a pass must end"));
+    }
+    let most = loader.stats().most_buffered_bytes;
+    assert!(0 < most && most <= ceiling, "{most} of {ceiling}");
+    passes
 }
 
 /// Many lanes, wide rows, shuffled, cut anyhow.
@@ -63,18 +89,8 @@ async fn the_least_ceiling_works_and_holds() {
         for place in [ON_BOX, Place::Service(worker.address())] {
             let least = least(&place, &table, wide_plan(100), &settings).await;
             for ceiling in [least, least + 30_000, 4 * least] {
-                let settings = Settings {
-                    max_memory_bytes: Some(ceiling),
-                    ..settings.clone()
-                };
-                let mut loader = open(place.clone(), &table, wide_plan(100), settings)
-                    .await
-                    .unwrap();
-                let mut batches = loader.start_epoch();
-                let drained = timeout(Duration::from_secs(60), drain(&mut batches)).await;
-                assert_eq!(drained.expect("a pass must end"), expected);
-                let most = loader.stats().most_buffered_bytes;
-                assert!(0 < most && most <= ceiling, "{most} of {ceiling}");
+                let passes = passes_within(ceiling, &place, &table, &settings, 1).await;
+                assert_eq!(passes, slice::from_ref(&expected));
             }
         }
     }
@@ -92,21 +108,10 @@ async fn ceilings_hold_for_whole_batches() {
     for place in [ON_BOX, Place::Service(worker.address())] {
         let least = least(&place, &table, wide_plan(100), &settings).await;
         for ceiling in [least, least + (1 << 20), 2 * least] {
-            let settings = Settings {
-                max_memory_bytes: Some(ceiling),
-                ..settings.clone()
-            };
-            let mut loader = open(place.clone(), &table, wide_plan(100), settings)
-                .await
-                .unwrap();
             // in the first a worker learns how large batches are
-            for _ in 0..3 {
-                let mut batches = loader.start_epoch();
-                let drained = timeout(Duration::from_secs(60), drain(&mut batches)).await;
-                assert_eq!(drained.expect("a pass must end").len(), 6);
+            for drained in passes_within(ceiling, &place, &table, &settings, 3).await {
+                assert_eq!(drained.len(), 6);
             }
-            let most = loader.stats().most_buffered_bytes;
-            assert!(0 < most && most <= ceiling, "{most} of {ceiling}");
         }
     }
 }

@@ -149,8 +149,7 @@ impl Chunk {
             return Some(first.slice(..bytes));
         }
         // a page that goes on in the next window, which is then held with the page's beginning
-        let mut joined = dpp_pool::take(bytes + self.window_bytes as usize);
-        joined.clear();
+        let mut joined = dpp_pool::empty(bytes + self.window_bytes as usize);
         joined.extend_from_slice(&first);
         drop(first);
         while joined.len() < bytes {

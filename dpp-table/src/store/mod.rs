@@ -394,8 +394,7 @@ fn listing_error(url: &str, error: object_store::Error) -> Error {
 
 /// The body of an answer, of `length` bytes.
 async fn collect(answer: GetResult, length: u64) -> Result<Bytes, object_store::Error> {
-    let mut buffer = dpp_pool::take(usize::try_from(length).unwrap_or(0));
-    buffer.clear();
+    let mut buffer = dpp_pool::empty(usize::try_from(length).unwrap_or(0));
     let mut chunks = answer.into_stream();
     while let Some(chunk) = chunks.try_next().await? {
         buffer.extend_from_slice(&chunk);
@@ -438,8 +437,7 @@ fn read_ranges(file: &File, ranges: &[Range<u64>]) -> std::io::Result<Vec<Bytes>
 
 fn read_range(mut file: &File, range: &Range<u64>) -> std::io::Result<Bytes> {
     let length = range.end - range.start;
-    let mut buffer = dpp_pool::take(usize::try_from(length).map_err(std::io::Error::other)?);
-    buffer.clear();
+    let mut buffer = dpp_pool::empty(usize::try_from(length).map_err(std::io::Error::other)?);
     file.seek(SeekFrom::Start(range.start))?;
     match file.take(length).read_to_end(&mut buffer)? as u64 == length {
         true => Ok(buffer.into_bytes()),

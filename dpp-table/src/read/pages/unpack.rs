@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 
 use bytes::Bytes;
+use dpp_pool::Pooled;
 use parquet::basic::Compression;
 
 use crate::read::pages::PageFault;
-use dpp_pool::Pooled;
 
 /// Codecs of pages that are unpacked here. The others are read through the Parquet crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
