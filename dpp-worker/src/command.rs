@@ -7,6 +7,7 @@ use dpp_ops::Registry;
 use dpp_proto::access;
 use dpp_proto::listen::{self, Address, Listener};
 use dpp_proto::process::{self, ConfigFile, Exporter, LogFormat, exit, start_traced_log};
+use dpp_proto::shared;
 use dpp_table::{DiskCache, KeySource, TableOptions};
 
 use crate::{ByteSize, Engine, Error, allocator, heartbeat, server};
@@ -49,7 +50,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", env = "DPP_WORKER_THREADS")]
     pub threads: Option<NonZeroUsize>,
 
-    /// Most bytes of buffers: stored bytes, decoded rows and frames that trainers have not taken, as 2GiB or 512MiB.
+    /// Most bytes of buffers: stored bytes, decoded rows and frames that trainers have not taken, as 2GiB or 512MiB. At a Unix
+    /// socket an eighth of it is shared with trainers.
     /// Reads that do not fit wait; footers and code are beside it [default: as much as reads need]
     #[arg(long, value_name = "BYTES", env = "DPP_WORKER_MEMORY", value_parser = memory)]
     pub memory: Option<ByteSize>,
@@ -121,19 +123,24 @@ pub async fn run(arguments: Arguments, registry: Registry) -> Result<(), Error> 
         allocator::give_back_what_is_freed();
     }
     let threads = arguments.threads.map(NonZeroUsize::get);
-    let (cache, memory) = shares(arguments.cache, arguments.memory)?;
+    let is_nearby = matches!(arguments.listen, Address::Unix(_));
+    let shares = shares(arguments.cache, arguments.memory, is_nearby)?;
     let disk = match arguments.cache_disk {
         Some((folder, size)) => Some(DiskCache::open(&folder, size.0).await?),
         None => None,
     };
     let engine = Engine::start(threads)?
         .with_options(options(arguments.keys.as_ref())?)
-        .with_cache(cache, disk)
-        .with_memory(memory)
+        .with_cache(shares.cache, disk)
+        .with_memory(shares.reads)
         .with_registry(registry);
     let engine = match arguments.allow.is_empty() {
         true => engine,
         false => engine.with_allowed(arguments.allow),
+    };
+    let engine = match shares.shared {
+        Some(shared) => engine.with_shared_memory(shared),
+        None => engine,
     };
     let engine = Arc::new(engine);
     let address = arguments.advertise.unwrap_or_else(|| listener.address());
@@ -174,17 +181,37 @@ fn options(keys: Option<&KeySource>) -> Result<TableOptions, Error> {
     Ok(keys.map(TableOptions::with_keys).unwrap_or_default())
 }
 
-/// What is kept of stored bytes, and what is left of the memory for reads.
+/// What the memory is for. Without a ceiling, reads take what they need.
+struct Shares {
+    cache: ByteSize,
+    /// With trainers of this machine; `None`: as much as is usual.
+    shared: Option<ByteSize>,
+    reads: Option<ByteSize>,
+}
+
 fn shares(
     cache: Option<ByteSize>,
     memory: Option<ByteSize>,
-) -> Result<(ByteSize, Option<ByteSize>), Error> {
+    is_nearby: bool,
+) -> Result<Shares, Error> {
     let Some(ByteSize(memory)) = memory else {
-        return Ok((cache.unwrap_or(USUAL_CACHE), None));
+        return Ok(Shares {
+            cache: cache.unwrap_or(USUAL_CACHE),
+            shared: None,
+            reads: None,
+        });
     };
     let cache = cache.map_or(memory / 8, |cache| cache.0);
-    match memory.checked_sub(cache) {
-        Some(left) if left >= LEAST_MEMORY / 2 => Ok((ByteSize(cache), Some(ByteSize(left)))),
+    let shared = match memory / 8 {
+        eighth if is_nearby && eighth >= shared::LEAST_BYTES => eighth,
+        _ => 0,
+    };
+    match memory.checked_sub(cache + shared) {
+        Some(left) if left >= LEAST_MEMORY / 2 => Ok(Shares {
+            cache: ByteSize(cache),
+            shared: Some(ByteSize(shared)),
+            reads: Some(ByteSize(left)),
+        }),
         _ => Err(Error::request(format!(
             "--cache {} leaves too little of --memory {} for reads",
             ByteSize(cache),

@@ -6,8 +6,9 @@ use dpp_proto::{
     DESCRIPTORS, Faulty as _,
     access::{Admitted, Gate, Role},
     intake::{self, Intake},
-    listen::{self, Listener},
+    listen::{self, Address, Listener},
     process::Exporter,
+    shared::{self, Arenas},
     stream::{Message, ReadMethod, Reads},
     v1::{
         DescribeRequest, DescribeResponse, OpenJobRequest, OpenJobResponse, ReadRequest,
@@ -65,7 +66,10 @@ pub async fn serve_to(
         .build_v1()
         .expect("the descriptors were encoded by our own build");
     let limits = limits(&engine);
-    let service = Service { engine };
+    let service = Service {
+        arenas: arenas(&engine, &listener).await,
+        engine,
+    };
     let worker = WorkerServer::new(service.clone())
         .max_decoding_message_size(MOST_REQUEST_BYTES)
         .max_encoding_message_size(usize::MAX);
@@ -92,6 +96,8 @@ pub async fn serve_to(
 #[derive(Clone)]
 struct Service {
     engine: Arc<Engine>,
+    /// What trainers of this machine are given, where they can ask for it.
+    arenas: Option<Arc<Arenas>>,
 }
 
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -149,14 +155,44 @@ impl ReadMethod for Service {
 
     fn read(&self, request: Request<ReadRequest>) -> Result<Self::Messages, Status> {
         let (rights, client) = (rights(&request)?, client(&request));
+        let request = request.into_inner();
+        let arenas = self.arenas.as_ref();
+        let writer = arenas.and_then(|arenas| arenas.writer(&request.shared_memory));
         let events = self
             .engine
-            .read_for(&rights, &client, request.into_inner())
+            .read_for(&rights, &client, request)
             .map_err(refuse)?;
         let messages = ReceiverStream::new(events);
-        Ok(messages
-            .map(|event| event.map(message).map_err(refuse))
-            .boxed())
+        let messages = messages.map(|event| event.map(message).map_err(refuse));
+        Ok(match writer {
+            Some(writer) => writer.messages(messages).boxed(),
+            None => messages.boxed(),
+        })
+    }
+}
+
+fn message(event: ReadEvent) -> Message {
+    match event {
+        ReadEvent::Frame(frame) => Message::Frame(frame.pieces().into_iter().collect()),
+        ReadEvent::Summary(summary) => Message::Summary(summary),
+    }
+}
+
+/// Memory for trainers of this machine: they come by a Unix socket.
+async fn arenas(engine: &Engine, listener: &Listener) -> Option<Arc<Arenas>> {
+    let Address::Unix(path) = listener.address() else {
+        return None;
+    };
+    let bytes = engine.shared_memory();
+    if bytes < shared::LEAST_BYTES {
+        return None;
+    }
+    match Arenas::listen(&path, bytes).await {
+        Ok(arenas) => Some(Arc::new(arenas)),
+        Err(error) => {
+            tracing::warn!(%error, "sharing no memory: frames go by the socket alone");
+            None
+        }
     }
 }
 
@@ -188,13 +224,6 @@ fn client(request: &Request<ReadRequest>) -> String {
     let address = request.remote_addr().map(|address| address.to_string());
     let run = || format!("run {}", request.get_ref().run);
     address.or_else(process).unwrap_or_else(run)
-}
-
-fn message(event: ReadEvent) -> Message {
-    match event {
-        ReadEvent::Frame(frame) => Message::Frame(frame.pieces().into_iter().collect()),
-        ReadEvent::Summary(summary) => Message::Summary(summary),
-    }
 }
 
 /// The first message carries everything but files; files follow in messages far below gRPC's default limit of 4 MiB.

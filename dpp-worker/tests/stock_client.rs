@@ -267,6 +267,7 @@ async fn health_is_served() {
 fn the_payload_is_the_last_field_on_the_wire() {
     let payload = b"tensors".as_slice();
     let message = ReadResponse {
+        placed: None,
         frame: payload.into(),
         summary: Some(v1::ReadSummary {
             rows: 3,

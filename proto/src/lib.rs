@@ -1,7 +1,7 @@
 //! Contracts between trainer, workers and fleet: the only place where they meet.
 //!
 //! In data order: a table and its snapshot (`table.proto`), the plan (`plan.proto`), what a worker
-//! serves (`worker.proto`, `cuts`, [`shuffle`], [`stream`]), who is there (`fleet.proto`). [`fault`] says how errors cross the wire,
+//! serves (`worker.proto`, `cuts`, [`shuffle`], [`stream`], [`shared`]), who is there (`fleet.proto`). [`fault`] says how errors cross the wire,
 //! [`listen`] where services are reached, [`access`] and [`tls`] by whom, [`intake`] how much at a time.
 
 pub mod access;
@@ -12,6 +12,7 @@ pub mod intake;
 pub mod listen;
 #[cfg(feature = "process")]
 pub mod process;
+pub mod shared;
 pub mod shuffle;
 pub mod stream;
 pub mod tls;

@@ -1,4 +1,4 @@
-//! What it costs to move frames: processor time per gigabyte on either side, by TCP, a Unix socket and TLS, against bytes written to a
+//! What it costs to move frames: processor time per gigabyte on either side, by TCP, a Unix socket, memory shared beside it and TLS, against bytes written to a
 //! bare TCP socket and read from it. The server is a process of its own, with the listener, windows and messages of a worker's, and
 //! frames that are there already.
 
@@ -11,6 +11,7 @@ use dpp_client::Error;
 use dpp_proto::{
     access::{Caller, Files},
     listen::Address,
+    shared::View,
     stream::{self, Part},
     tls,
     v1::ReadRequest,
@@ -75,6 +76,8 @@ struct Way {
 enum Reach {
     Bare,
     Calls(Caller),
+    /// Frames lie in memory that both ends share.
+    Shares(Caller),
 }
 
 /// Moves frames every way in turns, and returns the figure.
@@ -149,6 +152,11 @@ fn ways(folder: &Path, frame_mib: u64) -> Result<Vec<Way>, Error> {
             reach: Reach::Calls(Caller::default()),
         },
         Way {
+            name: "shared memory",
+            process: start(&format!("{socket}-shared"), "")?,
+            reach: Reach::Shares(Caller::default()),
+        },
+        Way {
             name: "tls",
             process: start(loopback, &shown)?,
             reach: Reach::Calls(tls.caller().map_err(failed)?),
@@ -182,7 +190,11 @@ impl Way {
         let (server, client, began) = (self.process.cpu_seconds()?, cpu_time(), Instant::now());
         let moved = match &self.reach {
             Reach::Bare => bare(&self.process.address, bytes).await?,
-            Reach::Calls(caller) => frames(caller, &self.process.address, bytes).await?,
+            Reach::Calls(caller) => frames(caller, &self.process.address, None, bytes).await?,
+            Reach::Shares(caller) => {
+                let view = shared(&self.process.address).await?;
+                frames(caller, &self.process.address, Some(view), bytes).await?
+            }
         };
         let gigabytes = moved as f64 / 1e9;
         Ok(Cost {
@@ -209,21 +221,41 @@ async fn bare(address: &str, bytes: u64) -> Result<u64, Error> {
     Ok(moved)
 }
 
+async fn shared(address: &str) -> Result<View, Error> {
+    match address.parse().map_err(failed)? {
+        Address::Unix(path) => View::connect(&path).await.map_err(failed),
+        Address::Tcp(_) => Err(failed("memory is shared beside a Unix socket")),
+    }
+}
+
 /// Takes frames as a trainer's process does, and drops them.
-async fn frames(caller: &Caller, address: &str, bytes: u64) -> Result<u64, Error> {
+async fn frames(
+    caller: &Caller,
+    address: &str,
+    view: Option<View>,
+    bytes: u64,
+) -> Result<u64, Error> {
     let address: Address = address.parse().map_err(failed)?;
     let channel = caller.connect(&address, stream::tuned);
     let request = ReadRequest {
         to_row: bytes,
+        shared_memory: view.as_ref().map_or(&[][..], |view| view.token()).into(),
         ..ReadRequest::default()
     };
     let mut channel = channel.map_err(failed)?;
     let parts = stream::read(&mut channel, &request).await;
     let mut parts = parts.map_err(failed)?;
-    let mut moved = 0;
+    let (mut moved, mut copy) = (0, Vec::new());
     while let Some(part) = parts.next().await.map_err(failed)? {
-        if let Part::Bytes(bytes) = part {
-            moved += bytes.len() as u64;
+        match (part, &view) {
+            (Part::Bytes(bytes), _) => moved += bytes.len() as u64,
+            (Part::Placed(placed), Some(view)) => {
+                copy.clear();
+                let taken = view.take(placed, |source| source.append_to(&mut copy, usize::MAX));
+                taken.map_err(failed)?;
+                moved += copy.len() as u64;
+            }
+            _ => {}
         }
     }
     Ok(moved)
@@ -242,7 +274,7 @@ fn median(costs: &[Cost]) -> Cost {
 impl Figure {
     fn table(&self) -> String {
         let mut text = format!(
-            "frames of {} MiB, {} GB at a time, medians of {}\n{:<12} {:>12} {:>12} {:>10}",
+            "frames of {} MiB, {} GB at a time, medians of {}\n{:<14} {:>12} {:>12} {:>10}",
             self.frame_mib,
             self.gigabytes,
             self.rounds,
@@ -253,7 +285,7 @@ impl Figure {
         );
         for cost in &self.ways {
             text += &format!(
-                "\n{:<12} {:>12.3} {:>12.3} {:>10.2}",
+                "\n{:<14} {:>12.3} {:>12.3} {:>10.2}",
                 cost.way,
                 cost.server_seconds_per_gigabyte,
                 cost.client_seconds_per_gigabyte,

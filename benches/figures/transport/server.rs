@@ -1,10 +1,13 @@
 //! The other end: frames that are there already, as fast as they are taken.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use clap::Args;
 use dpp_client::Error;
 use dpp_proto::{
     listen::{self, Address, Listener},
+    shared::Arenas,
     stream::{Message, ReadMethod, Reads, Rope},
     tls,
     v1::{
@@ -49,8 +52,15 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Error> {
     let gate = dpp_proto::access::Gate::default();
     let listener = Listener::bind_with(&arguments.listen, false, tls, &gate).await;
     let listener = listener.map_err(failed)?;
+    let arenas = match listener.address() {
+        Address::Unix(path) => Some(Arenas::listen(&path, SHARED_BYTES).await.map_err(failed)?),
+        Address::Tcp(_) => None,
+    };
     listener.announce("frames");
-    let frames = Frames { frame };
+    let frames = Frames {
+        frame,
+        arenas: arenas.map(Arc::new),
+    };
     let worker = Reads::new(
         frames.clone(),
         WorkerServer::new(frames),
@@ -81,6 +91,7 @@ async fn serve_bare(address: &Address, frame: &Bytes) -> Result<(), Error> {
 #[derive(Clone)]
 struct Frames {
     frame: Bytes,
+    arenas: Option<Arc<Arenas>>,
 }
 
 impl ReadMethod for Frames {
@@ -94,7 +105,13 @@ impl ReadMethod for Frames {
             let frame: Rope = [frame.clone()].into_iter().collect();
             Ok(Message::Frame(frame))
         });
-        Ok(stream::iter(messages).boxed())
+        let messages = stream::iter(messages);
+        let arenas = self.arenas.as_ref();
+        let writer = arenas.and_then(|arenas| arenas.writer(&request.get_ref().shared_memory));
+        Ok(match writer {
+            Some(writer) => writer.messages(messages).boxed(),
+            None => messages.boxed(),
+        })
     }
 }
 
@@ -127,5 +144,7 @@ impl Worker for Frames {
 }
 
 const MOST_REQUEST_BYTES: usize = 1 << 20;
+/// More than one reader takes.
+const SHARED_BYTES: u64 = 1 << 30;
 /// As a worker's.
 const WINDOW_BYTES: u32 = 16 << 20;

@@ -87,6 +87,29 @@ impl Arriving {
         Ok(())
     }
 
+    /// Takes some of the next bytes, which `append` copies.
+    pub(super) fn pull(
+        &mut self,
+        mut append: impl FnMut(&mut Vec<u8>, usize),
+    ) -> Result<(), Error> {
+        if let Some((filling, size)) = self.filling.as_mut().filter(|_| self.zeros == 0) {
+            let before = filling.len();
+            let count = (*size - before).min(COPIED_AT_ONCE);
+            append(filling, count);
+            self.arrived += count;
+            self.checksum.update(&filling[before..]);
+            self.end_buffer_if_full();
+            return Ok(());
+        }
+        let few = match self.zeros {
+            0 => self.head_bytes - self.head.len(),
+            zeros => zeros,
+        };
+        let mut bytes = Vec::new();
+        append(&mut bytes, few.min(self.missing()));
+        self.push(&bytes)
+    }
+
     /// The frame, all of whose bytes have come.
     ///
     /// # Errors
@@ -194,13 +217,18 @@ impl Arriving {
             self.checksum.update(part);
             filling.extend_from_slice(part);
         }
-        if filling.len() == *size {
-            self.zeros = padding(*size);
-            let filled = self.filling.take().map(|(filled, _)| filled);
-            self.buffers.extend(filled.map(Pooled::into_buffer));
+        let taken = part.len();
+        self.end_buffer_if_full();
+        taken
+    }
+
+    /// Goes on to the next buffer once all bytes of this one are there.
+    fn end_buffer_if_full(&mut self) {
+        if let Some((filled, size)) = self.filling.take_if(|(filled, size)| filled.len() == *size) {
+            self.zeros = padding(size);
+            self.buffers.push(filled.into_buffer());
             self.begin_buffer();
         }
-        part.len()
     }
 
     /// Takes what follows a buffer; returns how many bytes.

@@ -59,6 +59,23 @@ impl Frame {
         frame.finish()
     }
 
+    /// Reads a frame of `length` bytes, each copied once, to where it stays. `append` copies the next bytes, so many, behind what the
+    /// vector has.
+    ///
+    /// # Errors
+    /// As [`Frame::decode`].
+    pub fn read(
+        mut append: impl FnMut(&mut Vec<u8>, usize),
+        length: usize,
+        layout: &Arc<Layout>,
+    ) -> Result<Frame, Error> {
+        let mut frame = Arriving::new(layout, length);
+        while frame.missing() > 0 {
+            frame.pull(&mut append)?;
+        }
+        frame.finish()
+    }
+
     /// The batch's buffers with an empty one in place of every absent validity, so that their number is the layout's.
     fn wire_buffers(&self) -> impl Iterator<Item = &Buffer> {
         let batch = &self.batch;

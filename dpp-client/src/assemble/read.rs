@@ -103,6 +103,7 @@ impl Requests {
             (self.order.file_first_row(piece.file), self.order.settings());
         let from_row = piece.first_row - file_first_row;
         v1::ReadRequest {
+            shared_memory: Vec::new(), // of the worker, which is not chosen yet
             job_hash: self.job_hash.clone(),
             epoch: self.epoch,
             file: Some(self.files[piece.file].clone()),

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use dpp_batch::{Arriving, Frame, Layout};
 use dpp_proto::{
+    shared::View,
     stream::{self, Part, Parts},
     v1,
 };
@@ -25,6 +26,8 @@ pub(super) struct Answer {
     pub(super) base: u64,
     request: v1::ReadRequest,
     layout: Arc<Layout>,
+    /// Memory that the worker shares, from the call on.
+    view: Option<Arc<View>>,
     parts: Option<Parts>,
     /// The frame under way.
     arriving: Option<Arriving>,
@@ -73,6 +76,7 @@ impl Answer {
             base,
             request,
             layout: layout.clone(),
+            view: None,
             parts: None,
             arriving: None,
             has_begun: false,
@@ -84,6 +88,9 @@ impl Answer {
             Some(parts) => parts,
             none => {
                 let mut channel = self.chosen.channel.clone();
+                self.view = self.chosen.nearby.view().await;
+                let token = self.view.as_ref().map_or(&[][..], |view| view.token());
+                self.request.shared_memory = token.into();
                 let opened = stream::read(&mut channel, &self.request).await?;
                 self.chosen.answered();
                 none.insert(opened)
@@ -105,6 +112,15 @@ impl Answer {
                         return Ok(Some(Message::Frame(Err(error))));
                     }
                 }
+                Some(Part::Placed(placed)) => {
+                    let view = self.view.as_ref().ok_or_else(not_shared)?;
+                    let length = usize::try_from(placed.length).unwrap_or(usize::MAX);
+                    let frame = view.take(placed, |source| {
+                        let append = |into: &mut _, count| source.append_to(into, count);
+                        Frame::read(append, length, &self.layout)
+                    })?;
+                    return Ok(Some(Message::Frame(frame)));
+                }
                 Some(Part::Summary(summary)) => return Ok(Some(Message::Summary(summary))),
                 None => return Ok(None),
             }
@@ -113,6 +129,10 @@ impl Answer {
             }
         }
     }
+}
+
+fn not_shared() -> Status {
+    Status::unavailable("a frame was placed in memory that is not shared")
 }
 
 /// What `answer` sends next, or, when it is far slower than others, what another worker sends of `rest`: then `answer`

@@ -6,6 +6,7 @@ mod answer;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod failover;
+mod nearby;
 mod pace;
 mod patience;
 mod remote;

@@ -27,6 +27,7 @@ use tonic::{Status, transport::Endpoint};
 
 use super::{
     Reports,
+    nearby::Nearby,
     pace::Pace,
     route::{Candidate, route},
 };
@@ -80,6 +81,7 @@ struct Known {
 struct Worker {
     channel: Channel,
     client: WorkerClient<Channel>,
+    nearby: Arc<Nearby>,
     load: usize,
     failures: u32,
     rest_until: Option<Instant>,
@@ -97,6 +99,8 @@ pub(crate) struct Chosen {
     pub(crate) client: WorkerClient<Channel>,
     /// For what the client does not call: reads.
     pub(crate) channel: Channel,
+    /// Memory that it shares, if it is on this machine.
+    pub(super) nearby: Arc<Nearby>,
     is_suspect: watch::Sender<bool>,
     known: Arc<Known>,
 }
@@ -127,7 +131,7 @@ impl Workers {
             }
             _ => {
                 for address in service.split(',').map(str::trim) {
-                    let worker = Worker::at(known.connect(address, tuned)?);
+                    let worker = Worker::at(address, known.connect(address, tuned)?);
                     known.lock().insert(address.to_owned(), worker);
                 }
                 None
@@ -179,6 +183,7 @@ impl Workers {
         Some(Chosen {
             client: worker.client.clone(),
             channel: worker.channel.clone(),
+            nearby: worker.nearby.clone(),
             is_suspect: worker.is_suspect.clone(),
             address,
             known: self.known.clone(),
@@ -282,13 +287,14 @@ impl Known {
 }
 
 impl Worker {
-    fn at(channel: Channel) -> Worker {
+    fn at(address: &str, channel: Channel) -> Worker {
         let client = WorkerClient::new(channel.clone())
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX);
         Worker {
             channel,
             client,
+            nearby: Arc::new(Nearby::at(address)),
             load: 0,
             failures: 0,
             rest_until: None,
@@ -385,7 +391,8 @@ fn replace(known: &Known, addresses: Vec<String>) {
         if !workers.contains_key(&address)
             && let Ok(channel) = known.connect(&address, tuned)
         {
-            workers.insert(address, Worker::at(channel));
+            let worker = Worker::at(&address, channel);
+            workers.insert(address, worker);
         }
     }
     drop(workers);

@@ -6,6 +6,7 @@ mod elastic;
 mod faults;
 mod filtered;
 mod memory;
+mod nearby;
 mod proxy;
 mod table;
 mod worker;
@@ -181,7 +182,7 @@ async fn a_lost_worker_changes_nothing() {
         ..shuffled(16)
     };
     let expected = drain(&mut open(ON_BOX, &table, &settings).await.start_epoch()).await;
-    let mut workers = vec![TestWorker::tcp().await, TestWorker::tcp().await];
+    let mut workers = vec![TestWorker::unix().await, TestWorker::tcp().await];
     let service = workers
         .iter()
         .map(TestWorker::address)

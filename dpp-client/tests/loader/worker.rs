@@ -1,6 +1,10 @@
 //! Workers on loopback sockets, each on a runtime of its own so that killing it cuts its connections.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use dpp_proto::listen::{Address, Listener};
 use dpp_worker::{Engine, server};
@@ -24,7 +28,11 @@ impl TestWorker {
             std::time::Instant::now()
         )
         .replace(|c: char| !c.is_alphanumeric(), "-");
-        TestWorker::at(Address::Unix(std::env::temp_dir().join(unique))).await
+        TestWorker::unix_at(std::env::temp_dir().join(unique)).await
+    }
+
+    pub(crate) async fn unix_at(path: PathBuf) -> TestWorker {
+        TestWorker::at(Address::Unix(path)).await
     }
 
     async fn at(address: Address) -> TestWorker {
@@ -61,8 +69,16 @@ impl TestWorker {
         self.address.to_string()
     }
 
+    /// The path of a Unix socket.
+    pub(crate) fn socket(&self) -> &Path {
+        self.socket.as_deref().unwrap()
+    }
+
+    /// Ends it, and nobody answers at its address any more.
     pub(crate) async fn kill(mut self) {
-        self.runtime.take().unwrap().shutdown_background();
+        let runtime = self.runtime.take().unwrap();
+        let ended = || runtime.shutdown_timeout(Duration::from_secs(10));
+        tokio::task::spawn_blocking(ended).await.unwrap();
     }
 }
 

@@ -53,6 +53,7 @@ pub struct Engine {
     slots: Slots,
     options: TableOptions,
     memory: Arc<Memory>,
+    shared_memory: ByteSize,
     registry: Registry,
     whole_batches: Option<usize>,
     reads: Arc<Semaphore>,
@@ -78,6 +79,8 @@ const MOST_JOBS: usize = 1024;
 const JOBS_IN_MEMORY: u64 = 4;
 /// What a compiled plan takes for each byte of the job, about.
 const COMPILED_BYTES: u64 = 40;
+/// Sixteen megabytes and more for each of dozens of trainers, of which what they use is taken.
+const USUALLY_SHARED: ByteSize = ByteSize(1 << 30);
 /// Reads under way or waiting for their turn, over all clients.
 const MOST_READS: usize = 65_536;
 /// Nodes of a plan: twenty thousand features, and five things done with each.
@@ -100,6 +103,7 @@ impl Engine {
             works: RunWorks::default(),
             options: TableOptions::default(),
             memory: Memory::new(None),
+            shared_memory: USUALLY_SHARED,
             registry: Registry::standard(),
             whole_batches: None,
             reads: Arc::new(Semaphore::new(MOST_READS)),
@@ -123,6 +127,13 @@ impl Engine {
             let kept = dpp_pool::keep_little_of(limit.0);
             ByteSize(limit.0 - kept)
         }));
+        self
+    }
+
+    /// So many bytes at most are shared with trainers of this machine, beside what reads hold.
+    #[must_use]
+    pub fn with_shared_memory(mut self, size: ByteSize) -> Engine {
+        self.shared_memory = size;
         self
     }
 
@@ -169,6 +180,11 @@ impl Engine {
     /// Most bytes that reads hold; `None`: as much as they need.
     pub(crate) fn memory_limit(&self) -> Option<u64> {
         self.memory.limit()
+    }
+
+    /// Most bytes that are shared with trainers of this machine.
+    pub(crate) fn shared_memory(&self) -> u64 {
+        self.shared_memory.0
     }
 
     /// Splits worked on at a time.

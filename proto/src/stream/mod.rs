@@ -4,7 +4,7 @@
 //! Any gRPC client can read it: these are `ReadResponse` messages.
 //!
 //! ```text
-//! 0 u8 (not compressed), length u32 big-endian, ReadResponse:  summary, or
+//! 0 u8 (not compressed), length u32 big-endian, ReadResponse:  summary, or where in shared memory a frame lies, or
 //!                                                             0x7A (field 15, bytes), length as varint, the frame
 //! ```
 //!
@@ -28,6 +28,8 @@ use crate::v1;
 pub enum Message {
     /// A frame, in pieces.
     Frame(Rope),
+    /// A frame that lies in memory which is shared with the trainer.
+    Placed(v1::Placed),
     /// What the read cost: the last message.
     Summary(v1::ReadSummary),
 }

@@ -11,7 +11,7 @@ use tonic::{
 use super::{FRAME_TAG, PATH, PREFIX_BYTES, Rope};
 use crate::{
     access::Channel,
-    v1::{ReadRequest, ReadResponse, ReadSummary},
+    v1::{Placed, ReadRequest, ReadResponse, ReadSummary},
 };
 
 /// A part of a read's answer.
@@ -21,6 +21,8 @@ pub enum Part {
     Begin(usize),
     /// More of the frame that began.
     Bytes(Bytes),
+    /// A frame lies in the memory that the request names.
+    Placed(Placed),
     /// What the read cost: the last part.
     Summary(ReadSummary),
 }
@@ -123,7 +125,7 @@ impl Parts {
         Ok(bytes.map(Part::Bytes))
     }
 
-    /// A frame's beginning or a summary, once as much of the message has arrived as that takes.
+    /// A frame's beginning, its place or a summary, once as much of the message has arrived as that takes.
     fn message(&mut self) -> Result<Option<Part>, Status> {
         let mut head = [0; PREFIX_BYTES + MOST_OF_HEAD];
         let Some((prefix, ahead)) = self.arrived.front(&mut head).split_first_chunk() else {
@@ -136,7 +138,7 @@ impl Parts {
         let length = u32::from_be_bytes(*length) as usize;
         let ahead = &ahead[..ahead.len().min(length)];
         if ahead.first() != Some(&FRAME_TAG) {
-            return self.summary(length);
+            return self.short(length);
         }
         if ahead.len() < length.min(MOST_OF_HEAD) {
             return Ok(None);
@@ -153,10 +155,10 @@ impl Parts {
         Ok(Some(Part::Begin(self.missing)))
     }
 
-    /// The summary that is all of a message of so many bytes.
-    fn summary(&mut self, length: usize) -> Result<Option<Part>, Status> {
-        if length > MOST_OF_SUMMARY {
-            return Err(senseless(&format!("a summary of {length} bytes")));
+    /// The place or summary that is all of a message of so many bytes.
+    fn short(&mut self, length: usize) -> Result<Option<Part>, Status> {
+        if length > MOST_OF_SHORT {
+            return Err(senseless(&format!("{length} bytes beside a frame")));
         }
         if self.arrived.remaining() < PREFIX_BYTES + length {
             return Ok(None);
@@ -164,9 +166,10 @@ impl Parts {
         self.arrived.advance(PREFIX_BYTES);
         let response = ReadResponse::decode(self.arrived.split_to(length));
         let response = response.map_err(|error| senseless(&error.to_string()))?;
-        match response.summary {
-            Some(summary) => Ok(Some(Part::Summary(summary))),
-            None => Err(senseless("it is empty")),
+        match (response.placed, response.summary) {
+            (Some(placed), _) => Ok(Some(Part::Placed(placed))),
+            (None, Some(summary)) => Ok(Some(Part::Summary(summary))),
+            (None, None) => Err(senseless("it is empty")),
         }
     }
 
@@ -189,8 +192,8 @@ fn broken_off() -> Status {
 
 /// A frame's tag, and its length as a varint.
 const MOST_OF_HEAD: usize = 1 + 10;
-/// It is some numbers.
-const MOST_OF_SUMMARY: usize = 1 << 20;
+/// Places and summaries are some numbers.
+const MOST_OF_SHORT: usize = 1 << 20;
 /// Enough for 10 Gbit/s at a millisecond.
 pub const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// Streams bound themselves. A bound over all of them would let reads that nobody takes from yet, which fill it,

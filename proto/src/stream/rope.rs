@@ -21,6 +21,11 @@ impl Rope {
         }
     }
 
+    /// What it consists of.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        self.pieces.iter()
+    }
+
     /// `piece`, then this.
     pub(super) fn after(mut self, piece: Bytes) -> Rope {
         self.length += piece.len();

@@ -162,16 +162,21 @@ fn trailers(status: &Status) -> Result<HeaderMap, Status> {
     Ok(trailers)
 }
 
+fn alone(response: ReadResponse) -> (Vec<u8>, Rope) {
+    (response.encode_to_vec(), Rope::default())
+}
+
 /// The message as it is sent.
 pub(super) fn encode(message: Message) -> Rope {
     let (head, rest) = match message {
-        Message::Summary(summary) => {
-            let response = ReadResponse {
-                summary: Some(summary),
-                ..ReadResponse::default()
-            };
-            (response.encode_to_vec(), Rope::default())
-        }
+        Message::Summary(summary) => alone(ReadResponse {
+            summary: Some(summary),
+            ..ReadResponse::default()
+        }),
+        Message::Placed(placed) => alone(ReadResponse {
+            placed: Some(placed),
+            ..ReadResponse::default()
+        }),
         Message::Frame(frame) => {
             let mut head = vec![FRAME_TAG];
             prost::encoding::encode_varint(bytes::Buf::remaining(&frame) as u64, &mut head);

@@ -10,7 +10,7 @@ use super::{
     Message, PREFIX_BYTES, Part, Parts, Rope,
     send::{encode, response},
 };
-use crate::v1::{ReadResponse, ReadSummary};
+use crate::v1::{Placed, ReadResponse, ReadSummary};
 
 fn joined(mut rope: Rope) -> Bytes {
     rope.copy_to_bytes(rope.remaining())
@@ -48,6 +48,7 @@ async fn received(
                 missing = missing.map(|missing| missing - bytes.len());
                 frame.extend_from_slice(&bytes);
             }
+            Ok(Some(Part::Placed(placed))) => all.push(Arrived::Placed(placed)),
             Ok(Some(Part::Summary(summary))) => all.push(Arrived::Summary(summary)),
             Ok(None) => return (all, Ok(())),
             Err(status) => return (all, Err(status)),
@@ -63,6 +64,7 @@ async fn received(
 #[derive(Debug, PartialEq)]
 enum Arrived {
     Frame(Vec<u8>),
+    Placed(Placed),
     Summary(ReadSummary),
 }
 
@@ -89,12 +91,13 @@ proptest! {
     fn messages_arrive_in_any_cuts(frames in prop::collection::vec(pieces(), 0..4), sizes in prop::collection::vec(0_usize..400, 0..20)) {
         let summary = ReadSummary { rows: 7, ..ReadSummary::default() };
         let sent = frames.iter().map(|pieces| Message::Frame(pieces.iter().cloned().collect()));
-        let sent = sent.chain([Message::Summary(summary)]);
+        let placed = Placed { slot: 0, ticket: u64::MAX, length: 5 };
+        let sent = sent.chain([Message::Placed(placed), Message::Summary(summary)]);
         let bytes: Vec<u8> = sent.flat_map(|message| joined(encode(message))).collect();
         let (messages, ended) = block(received(bytes.into(), sizes, Some(Status::ok(""))));
         prop_assert!(ended.is_ok());
-        prop_assert_eq!(messages.len(), frames.len() + 1);
-        prop_assert_eq!(messages.last(), Some(&Arrived::Summary(summary)));
+        prop_assert_eq!(messages.len(), frames.len() + 2);
+        prop_assert_eq!(&messages[frames.len()..], [Arrived::Placed(placed), Arrived::Summary(summary)]);
         for (message, pieces) in messages.into_iter().zip(&frames) {
             prop_assert_eq!(message, Arrived::Frame(pieces.concat()));
         }

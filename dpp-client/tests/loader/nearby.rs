@@ -1,0 +1,128 @@
+//! A worker on the trainer's machine: its frames come through memory that both share, and by the socket where that can't be.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use dpp_client::{Loader, Place};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{UnixListener, UnixStream},
+};
+
+use crate::{
+    ON_BOX, drain, settings, shuffled,
+    table::{TestTable, wide_plan},
+    worker::TestWorker,
+};
+
+/// A Unix socket before a worker's, which counts what the worker answers there.
+struct Counted {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Counted {
+    fn before(worker: &Path) -> Counted {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker");
+        let listener = UnixListener::bind(&path).unwrap();
+        let bytes = Arc::new(AtomicU64::new(0));
+        tokio::spawn(forward(listener, worker.to_owned(), bytes.clone()));
+        Counted {
+            _folder: folder,
+            path,
+            bytes,
+        }
+    }
+
+    /// Leads whoever asks for memory to the worker.
+    fn sharing(self, worker: &Path) -> Counted {
+        std::os::unix::fs::symlink(memory_of(worker), memory_of(&self.path)).unwrap();
+        self
+    }
+}
+
+fn memory_of(socket: &Path) -> String {
+    format!("{}.memory", socket.display())
+}
+
+async fn forward(listener: UnixListener, worker: PathBuf, bytes: Arc<AtomicU64>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let worker = UnixStream::connect(&worker).await.unwrap();
+        tokio::spawn(join(client, worker, bytes.clone()));
+    }
+}
+
+async fn join(client: UnixStream, worker: UnixStream, answered: Arc<AtomicU64>) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_worker, mut to_worker) = worker.into_split();
+    let asking = async { _ = tokio::io::copy(&mut from_client, &mut to_worker).await };
+    let answering = async {
+        let mut bytes = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = from_worker.read(&mut bytes).await {
+            answered.fetch_add(count as u64, Ordering::Relaxed);
+            if to_client.write_all(&bytes[..count]).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = asking => {}
+        () = answering => {}
+    }
+}
+
+#[tokio::test]
+async fn frames_cross_the_socket_only_where_memory_is_not_shared() {
+    let table = TestTable::write(&[520, 130, 750]);
+    let worker = TestWorker::unix().await;
+    let path = worker.socket().to_owned();
+    for settings in [settings(64), shuffled(37)] {
+        let open = |place| Loader::open(place, table.source(), wide_plan(100), settings.clone());
+        let mut loader = open(ON_BOX).await.unwrap();
+        let expected = drain(&mut loader.start_epoch()).await;
+        let tensors = loader.stats().tensor_bytes;
+        for (socket, crossing) in [
+            (Counted::before(&path).sharing(&path), 0..tensors / 10),
+            (Counted::before(&path), tensors..2 * tensors),
+        ] {
+            let service = format!("unix:{}", socket.path.display());
+            let mut loader = open(Place::Service(service)).await.unwrap();
+            let opened = socket.bytes.load(Ordering::Relaxed);
+            assert_eq!(drain(&mut loader.start_epoch()).await, expected);
+            let crossed = socket.bytes.load(Ordering::Relaxed) - opened;
+            assert!(crossing.contains(&crossed), "{crossed} of {tensors} bytes");
+        }
+    }
+}
+
+/// A worker that is started anew shares memory again.
+#[tokio::test]
+async fn memory_is_shared_by_a_worker_that_comes_back() {
+    let table = TestTable::write(&[520, 130, 750]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("worker");
+    let open = |place| Loader::open(place, table.source(), wide_plan(100), shuffled(37));
+    let expected = drain(&mut open(ON_BOX).await.unwrap().start_epoch()).await;
+    let mut worker = TestWorker::unix_at(path.clone()).await;
+    let socket = Counted::before(&path).sharing(&path);
+    let service = format!("unix:{}", socket.path.display());
+    let mut loader = open(Place::Service(service)).await.unwrap();
+    let mut passes = Vec::new();
+    for _ in 0..3 {
+        let mut batches = loader.start_epoch();
+        passes.push(drain(&mut batches).await);
+        worker.kill().await;
+        worker = TestWorker::unix_at(path.clone()).await;
+    }
+    assert_eq!(passes[0], expected);
+    let crossed = socket.bytes.load(Ordering::Relaxed);
+    let tensors = loader.stats().tensor_bytes;
+    assert!(crossed < tensors / 5, "{crossed} of {tensors} bytes");
+}
