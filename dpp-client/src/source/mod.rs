@@ -147,5 +147,6 @@ pub trait Source: Debug + Send + Sync {
     fn reads_ahead(&self) -> usize;
 }
 
-/// Frames that may wait for the trainer, a read, whatever memory there is.
-const FRAMES_AHEAD: usize = 2;
+/// Frames that may wait for the trainer, a read, whatever memory there is: half of an ordinary read's, so that threads have as much to
+/// do with reads ahead as with the one that is being taken.
+const FRAMES_AHEAD: usize = 4;
