@@ -67,13 +67,13 @@ impl<S: Stored> Leaf<S> {
     ) -> Result<(), PageFault> {
         let mut begun = 0;
         loop {
-            let entries = self.page.entries_until_row(rows - begun);
+            let (entries, here) = self.page.entries_until_row(rows - begun);
             let ended = entries.end < self.page.repetition.len();
             // of a row that ended before nothing goes on
             if begun == 0 && rows > 0 && self.page.goes_on_at(&entries) {
                 return Err(PageFault::Rows);
             }
-            begun += begins(&self.page.repetition[entries.clone()]);
+            begun += here;
             self.page.at = entries.end;
             each(&mut self.page, &self.dictionary, entries)?;
             // a row ends where the next one begins, which may be on another page
@@ -197,8 +197,8 @@ impl<S: Stored> Page<S> {
         !entries.is_empty() && self.repetition[entries.start] > 0
     }
 
-    /// The entries from here to where a row begins after `rows` more have begun, or to the page's end.
-    fn entries_until_row(&self, rows: usize) -> Range<usize> {
+    /// The entries from here to where a row begins after `rows` more have begun, or to the page's end, and how many rows begin there.
+    fn entries_until_row(&self, rows: usize) -> (Range<usize>, usize) {
         let (mut end, mut left) = (self.at, rows);
         for part in self.repetition[self.at..].chunks(64) {
             let begun = begins(part);
@@ -209,9 +209,9 @@ impl<S: Stored> Page<S> {
             }
             let starts = part.iter().enumerate().filter(|(_, level)| **level == 0);
             let next = starts.map(|(index, _)| index).nth(left);
-            return self.at..end + next.unwrap_or(part.len());
+            return (self.at..end + next.unwrap_or(part.len()), rows);
         }
-        self.at..end
+        (self.at..end, rows - left)
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray as _, Int64Array, ListArray};
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field};
 
 use crate::read::columns::Column;
 use crate::read::columns::flat::ArrowNative as _;
 use crate::read::columns::leaf::{Leaf, Most, begins};
+use crate::read::columns::levels;
 use crate::read::columns::values::Stored;
 use crate::read::pages::PageFault;
 use crate::read::pages::walk::{DictionaryPage, PageWalk};
@@ -142,7 +143,8 @@ impl Rows {
 /// Which of the rows are null, if any; they are forgotten.
 pub(crate) fn nulls(valid: &mut Vec<bool>) -> Option<NullBuffer> {
     let has_nulls = valid.contains(&false);
-    let nulls = has_nulls.then(|| NullBuffer::from(valid.as_slice()));
+    let bits = || Buffer::from_vec(levels::packed(valid));
+    let nulls = has_nulls.then(|| NullBuffer::new(BooleanBuffer::new(bits(), 0, valid.len())));
     valid.clear();
     nulls
 }

@@ -16,6 +16,7 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 use crate::read::columns::Column;
 use crate::read::columns::flat::ArrowNative;
 use crate::read::columns::leaf::{Leaf, Most};
+use crate::read::columns::levels;
 use crate::read::columns::lists::{Definition, Lists, nulls};
 use crate::read::columns::values::{Dictionary, Stored, Values};
 use crate::read::pages::PageFault;
@@ -254,13 +255,23 @@ impl<S: Stored<Read = i64>> Entries for IdLists<S> {
         // the slot that ids are for, which a page may end within
         let mut current = None;
         self.leaf.walk(rows, |page, dictionary, entries| {
-            let levels = page.repetition[entries.clone()].iter();
-            let levels = levels.zip(&page.definition[entries]);
+            let repetitions = page.repetition[entries.clone()].chunks(levels::AT_ONCE);
+            let definitions = page.definition[entries].chunks(levels::AT_ONCE);
             // ids for the current slot, or for none, that were not taken or stepped over yet
             let mut waiting = 0;
-            for (repetition, definition) in levels {
-                if *repetition <= 1 {
-                    let next = match *definition < meaning.entry {
+            for (repetition, definition) in repetitions.zip(definitions) {
+                let mut ids = levels::matching(definition, u8::MAX >> 1, meaning.value);
+                // at most 1: here begins an entry, or a row without any
+                let mut begin = levels::matching(repetition, !1 & u8::MAX >> 1, 0);
+                while begin != 0 {
+                    let at = begin.trailing_zeros();
+                    begin &= begin - 1;
+                    let before = ids & levels::below(at);
+                    ids ^= before;
+                    waiting += before.count_ones() as usize;
+                    let (repetition, definition) =
+                        (repetition[at as usize], definition[at as usize]);
+                    let next = match definition < meaning.entry {
                         true => None,
                         false => {
                             let slot = slots.next().ok_or(PageFault::Rows)?;
@@ -272,13 +283,13 @@ impl<S: Stored<Read = i64>> Entries for IdLists<S> {
                         let slot = current.map(|slot: usize| &mut taken[slot]);
                         give(&mut page.values, dictionary, ids, slot, begun)?;
                     }
-                    begun += usize::from(*repetition == 0);
+                    begun += usize::from(repetition == 0);
                     current = next;
                     if let Some(slot) = next {
-                        taken[slot].begin(begun - 1, *definition >= meaning.valid);
+                        taken[slot].begin(begun - 1, definition >= meaning.valid);
                     }
                 }
-                waiting += usize::from(*definition == meaning.value);
+                waiting += ids.count_ones() as usize;
             }
             let slot = current.map(|slot| &mut taken[slot]);
             give(&mut page.values, dictionary, waiting, slot, begun)

@@ -12,6 +12,7 @@ mod bits;
 mod delta;
 mod flat;
 mod leaf;
+mod levels;
 mod lists;
 mod maps;
 pub(crate) mod runs;
