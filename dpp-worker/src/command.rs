@@ -202,17 +202,22 @@ fn shares(
         });
     };
     let cache = cache.map_or(memory / 8, |cache| cache.0);
-    let shared = match memory / 8 {
-        eighth if is_nearby && eighth >= shared::LEAST_BYTES => eighth,
-        _ => 0,
+    let left_beside = |shared: u64| {
+        let left = memory.checked_sub(cache.saturating_add(shared));
+        left.filter(|left| *left >= LEAST_MEMORY / 2)
     };
-    match memory.checked_sub(cache + shared) {
-        Some(left) if left >= LEAST_MEMORY / 2 => Ok(Shares {
+    // nobody needs it, as there is the socket
+    let shared = Some(memory / 8).filter(|eighth| {
+        is_nearby && *eighth >= shared::LEAST_BYTES && left_beside(*eighth).is_some()
+    });
+    let shared = shared.unwrap_or(0);
+    match left_beside(shared) {
+        Some(left) => Ok(Shares {
             cache: ByteSize(cache),
             shared: Some(ByteSize(shared)),
             reads: Some(ByteSize(left)),
         }),
-        _ => Err(Error::request(format!(
+        None => Err(Error::request(format!(
             "--cache {} leaves too little of --memory {} for reads",
             ByteSize(cache),
             ByteSize(memory)

@@ -66,8 +66,9 @@ pub async fn serve_to(
         .build_v1()
         .expect("the descriptors were encoded by our own build");
     let limits = limits(&engine);
+    let arenas = arenas(&engine, &listener).await;
     let service = Service {
-        arenas: arenas(&engine, &listener).await,
+        arenas: arenas.clone(),
         engine,
     };
     let worker = WorkerServer::new(service.clone())
@@ -87,6 +88,9 @@ pub async fn serve_to(
     let shutdown = async {
         shutdown.await;
         leaving.begin();
+        if let Some(arenas) = arenas {
+            arenas.close();
+        }
         health.set_not_serving::<WorkerServer<Service>>().await;
     };
     Ok(listen::serve(router, listener, shutdown, DRAIN).await?)

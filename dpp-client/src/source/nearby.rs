@@ -20,7 +20,7 @@ pub(super) struct Nearby {
 #[derive(Debug, Default)]
 struct Shared {
     view: Option<Arc<View>>,
-    /// When it gave none.
+    /// When it gave none, or none that could be used.
     refused: Option<Instant>,
 }
 
@@ -40,6 +40,9 @@ impl Nearby {
     pub(super) async fn view(&self) -> Option<Arc<View>> {
         let socket = self.socket.as_ref()?;
         let mut shared = self.shared.lock().await;
+        if shared.view.take_if(|view| view.is_broken()).is_some() {
+            shared.refused = Some(Instant::now());
+        }
         if shared.view.as_ref().is_none_or(|view| !view.is_open()) {
             *shared = shared.again(socket).await;
         }

@@ -54,7 +54,9 @@ fn memory_of(socket: &Path) -> String {
 
 async fn forward(listener: UnixListener, worker: PathBuf, bytes: Arc<AtomicU64>) {
     while let Ok((client, _)) = listener.accept().await {
-        let worker = UnixStream::connect(&worker).await.unwrap();
+        let Ok(worker) = UnixStream::connect(&worker).await else {
+            continue; // nobody is there right now
+        };
         tokio::spawn(join(client, worker, bytes.clone()));
     }
 }

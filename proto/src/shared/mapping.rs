@@ -3,7 +3,10 @@
 use std::{fs::File, io};
 
 use memmap2::MmapRaw;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals,
+    memfd_create,
+};
 
 /// The whole of a file whose length is sealed: what is mapped stays there.
 #[derive(Debug)]
@@ -17,6 +20,13 @@ pub(super) fn file(bytes: u64) -> io::Result<File> {
     let sealed = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
     fcntl_add_seals(&file, sealed)?;
     Ok(file)
+}
+
+/// Gives the memory of a file back, whoever has it open or mapped.
+pub(super) fn empty(file: &File, bytes: u64) {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    // What is not given back now is when the last who has it ends.
+    _ = fallocate(file, flags, 0, bytes);
 }
 
 impl Mapping {

@@ -8,7 +8,7 @@
 //!   token, descriptor                           ▶
 //!                                               ◀  ReadRequest.shared_memory = token
 //!   in a slot: zero, the frame, its ticket
-//!   ReadResponse.placed = slot, ticket, length  ▶  copies the frame, then reads the ticket: still the same,
+//!   ReadResponse.placed = offset, ticket, length ▶  copies the frame, then reads the ticket: still the same,
 //!                                                  so nobody has written there meanwhile
 //!                                               ◀  ticket: the slot is free
 //! ```
@@ -20,6 +20,7 @@
 //! trusts nothing before it is copied.
 
 mod arena;
+mod arenas;
 mod mapping;
 mod pass;
 mod view;
@@ -31,7 +32,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use self::{
-    arena::Arenas,
+    arenas::Arenas,
     view::{Source, View},
     writer::Writer,
 };
@@ -44,7 +45,7 @@ type Token = [u8; TOKEN_BYTES];
 const SLOT_BYTES: usize = 5 << 20;
 /// Less is not worth sharing: what one trainer needs, and as much for those who come after it.
 pub const LEAST_BYTES: u64 = 4 * SLOT_BYTES as u64;
-/// Where in a slot its frame begins, behind the ticket.
+/// Where in a slot its frame begins; before it lies the ticket.
 const FRAME_AT: usize = 64;
 /// Of a slot that holds no frame.
 const NO_TICKET: u64 = 0;

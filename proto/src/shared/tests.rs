@@ -118,26 +118,29 @@ async fn what_was_written_over_is_noticed() {
     drop(dropped);
     let mut writer = arenas.writer(view.token()).unwrap();
     let placed = writer.place(&rope(frame(9, 2))).await.unwrap();
-    assert_eq!(placed.slot, stale.slot);
+    assert_eq!(placed.offset, stale.offset);
     let error = taken(&view, stale).unwrap_err();
     assert_eq!(error.code(), Code::Unavailable, "{error}");
     assert_eq!(taken(&view, placed).unwrap(), frame(9, 2));
-    for nowhere in [
-        Placed {
-            slot: 1 << 40,
-            ..placed
-        },
-        Placed { slot: 12, ..placed },
-        Placed {
-            length: SLOT_BYTES as u64,
-            ..placed
-        },
-        Placed {
-            length: u64::MAX,
-            ..placed
-        },
+    let end = 12 * SLOT_BYTES as u64;
+    for (offset, length) in [
+        (1 << 40, 9),
+        (end, 9),
+        (end - 8, 9),
+        (0, 9),
+        (64, end),
+        (u64::MAX, 9),
+        (64, u64::MAX),
     ] {
-        assert!(taken(&view, nowhere).is_err(), "{nowhere:?}");
+        let nowhere = Placed {
+            offset,
+            length,
+            ..placed
+        };
+        assert!(
+            taken(&view, nowhere).is_err() && view.is_broken(),
+            "{nowhere:?}"
+        );
     }
 }
 
@@ -164,11 +167,13 @@ async fn who_is_left_behind_notices() {
         }
     };
     timeout(Duration::from_secs(10), closed).await.unwrap();
-    assert_eq!(
-        taken(&view, placed).unwrap(),
-        frame(9, 2),
-        "it stays mapped"
-    );
+    // the memory is the system's again, although it is mapped
+    let given_back = async {
+        while taken(&view, placed).is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), given_back).await.unwrap();
     assert!(View::connect(&path).await.is_err());
 }
 
@@ -188,4 +193,43 @@ fn neither_end_can_take_the_memory_from_the_other() {
     let mut unsealed = tempfile::tempfile().unwrap();
     unsealed.write_all(b"could be cut off").unwrap();
     assert!(mapping::Mapping::of(&unsealed).is_err());
+}
+
+#[tokio::test]
+async fn who_closes_gives_no_more_and_those_who_have_some_go_on() {
+    let (_folder, path, arenas) = listening(MOST_BYTES).await;
+    let view = View::connect(&path).await.unwrap();
+    arenas.close();
+    let gone = async {
+        while View::connect(&path).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), gone).await.unwrap();
+    let next = Arenas::listen(&path, MOST_BYTES).await.unwrap();
+    assert!(View::connect(&path).await.is_ok());
+    let mut writer = arenas.writer(view.token()).unwrap();
+    let placed = writer.place(&rope(frame(9, 1))).await.unwrap();
+    assert_eq!(taken(&view, placed).unwrap(), frame(9, 1));
+    drop((arenas, writer));
+    assert!(View::connect(&path).await.is_ok(), "it is the next one's");
+    drop(next);
+}
+
+/// Who only asks does not keep it from others; who reads does.
+#[tokio::test]
+async fn memory_that_nobody_uses_goes_to_others() {
+    let (_folder, path, arenas) = listening(MOST_BYTES).await;
+    let (idle, busy) = (
+        View::connect(&path).await.unwrap(),
+        View::connect(&path).await.unwrap(),
+    );
+    assert!(arenas.writer(busy.token()).is_some());
+    let closed = async {
+        while idle.is_open() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), closed).await.unwrap();
+    assert!(busy.is_open() && arenas.writer(busy.token()).is_some());
 }

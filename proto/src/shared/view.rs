@@ -3,14 +3,20 @@
 use std::{
     fs::File,
     io,
+    ops::Range,
     path::Path,
-    sync::atomic::{Ordering::Acquire, fence},
+    sync::atomic::{
+        AtomicBool,
+        Ordering::{Acquire, Relaxed},
+        fence,
+    },
 };
 
+use rustix::net::{Shutdown, shutdown};
 use tokio::net::UnixStream;
 use tonic::Status;
 
-use super::{FRAME_AT, SLOT_BYTES, TOKEN_BYTES, Token, beside, mapping::Mapping, pass};
+use super::{FRAME_AT, TOKEN_BYTES, Token, beside, mapping::Mapping, pass};
 use crate::v1;
 
 /// Memory shared with one worker.
@@ -19,6 +25,8 @@ pub struct View {
     token: Token,
     mapping: Mapping,
     stream: UnixStream,
+    /// A frame could not be taken.
+    is_broken: AtomicBool,
 }
 
 impl View {
@@ -34,6 +42,7 @@ impl View {
             token,
             mapping: Mapping::of(&File::from(file))?,
             stream,
+            is_broken: AtomicBool::new(false),
         })
     }
 
@@ -49,7 +58,12 @@ impl View {
         heard.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Takes a frame by `read`, which is given its bytes; then its slot is the worker's again.
+    /// Whether a frame could not be taken: others had better come by the socket.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken.load(Relaxed)
+    }
+
+    /// Takes a frame by `read`, which is given its bytes; then its place is the worker's again.
     ///
     /// # Errors
     /// `unavailable` when there is no such frame, or another was written over it: it may come whole from elsewhere.
@@ -58,30 +72,46 @@ impl View {
         placed: v1::Placed,
         read: impl FnOnce(&mut Source<'_>) -> T,
     ) -> Result<T, Status> {
-        let within = |number: u64, most| usize::try_from(number).ok().filter(|&it| it <= most);
-        let last = self.mapping.len() / SLOT_BYTES - 1;
-        let slot = within(placed.slot, last);
-        let (Some(slot), Some(length)) = (slot, within(placed.length, SLOT_BYTES - FRAME_AT))
-        else {
-            return Err(lost(&format!("there is no such place: {placed:?}")));
+        let Some(frame) = self.place(&placed) else {
+            return Err(self.lost(&format!("there is no such place: {placed:?}")));
         };
-        let start = slot * SLOT_BYTES;
         let taken = read(&mut Source {
             mapping: &self.mapping,
-            at: start + FRAME_AT,
-            left: length,
+            at: frame.start,
+            left: frame.len(),
         });
         // what is read below was not there before the frame was read
         fence(Acquire);
         let ticket = placed.ticket.to_le_bytes();
         let mut found = Vec::new();
-        self.mapping.append_to(&mut found, start, ticket.len());
+        self.mapping
+            .append_to(&mut found, frame.start - FRAME_AT, ticket.len());
         if found != ticket {
-            return Err(lost("another frame was written over it"));
+            return Err(self.lost("another frame was written over it"));
         }
         // As few as there are slots always fit. If the worker is gone, the read's stream tells.
         _ = self.stream.try_write(&ticket);
         Ok(taken)
+    }
+
+    /// Where the frame lies, if there is such a place.
+    fn place(&self, placed: &v1::Placed) -> Option<Range<usize>> {
+        let start = usize::try_from(placed.offset).ok()?;
+        let end = start.checked_add(usize::try_from(placed.length).ok()?)?;
+        (FRAME_AT <= start && end <= self.mapping.len()).then_some(start..end)
+    }
+
+    fn lost(&self, why: &str) -> Status {
+        self.is_broken.store(true, Relaxed);
+        Status::unavailable(format!("shared memory: {why}"))
+    }
+}
+
+impl Drop for View {
+    /// Tells the worker, although a process that was forked may have the connection as well.
+    fn drop(&mut self) {
+        // Who is gone needs not be told.
+        _ = shutdown(&self.stream, Shutdown::Both);
     }
 }
 
@@ -101,8 +131,4 @@ impl Source<'_> {
         self.at += count;
         self.left -= count;
     }
-}
-
-fn lost(why: &str) -> Status {
-    Status::unavailable(format!("shared memory: {why}"))
 }

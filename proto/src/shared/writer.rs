@@ -55,11 +55,10 @@ impl Writer {
             return None;
         }
         self.untaken_at_most(SLOTS_OF_A_READ - 1).await;
-        let (slot, ticket) = self.arena.lock().take()?;
+        let (offset, ticket) = self.arena.write(frame)?;
         self.tickets.push(ticket);
-        self.arena.write(slot, ticket, frame);
         Some(v1::Placed {
-            slot: slot as u64,
+            offset: offset as u64,
             ticket,
             length: length as u64,
         })
@@ -69,7 +68,7 @@ impl Writer {
     pub(super) async fn untaken_at_most(&mut self, most: usize) {
         let mut freed = self.arena.freed.subscribe();
         loop {
-            self.arena.lock().retain_held(&mut self.tickets);
+            self.arena.retain_held(&mut self.tickets);
             // What changes after the subscription was made is seen above.
             if self.tickets.len() <= most || freed.changed().await.is_err() {
                 return;

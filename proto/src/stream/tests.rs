@@ -91,7 +91,7 @@ proptest! {
     fn messages_arrive_in_any_cuts(frames in prop::collection::vec(pieces(), 0..4), sizes in prop::collection::vec(0_usize..400, 0..20)) {
         let summary = ReadSummary { rows: 7, ..ReadSummary::default() };
         let sent = frames.iter().map(|pieces| Message::Frame(pieces.iter().cloned().collect()));
-        let placed = Placed { slot: 0, ticket: u64::MAX, length: 5 };
+        let placed = Placed { offset: 64, ticket: u64::MAX, length: 5 };
         let sent = sent.chain([Message::Placed(placed), Message::Summary(summary)]);
         let bytes: Vec<u8> = sent.flat_map(|message| joined(encode(message))).collect();
         let (messages, ended) = block(received(bytes.into(), sizes, Some(Status::ok(""))));

@@ -28,8 +28,9 @@ pub(crate) fn matching(levels: &[u8], mask: u8, level: u8) -> u64 {
 
 fn matching_of_8(levels: [u8; 8], mask: u8, level: u8) -> u8 {
     // zero where a level is the one, below 128 elsewhere: no byte borrows from the next
-    let others = (u64::from_le_bytes(levels) & u64::from(mask) * ONES) ^ (u64::from(level) * ONES);
-    pack((128 * ONES - others) >> 7 & ONES)
+    let (mask, level) = (u64::from(mask) * ONES, u64::from(level) * ONES);
+    let others = (u64::from_le_bytes(levels) & mask) ^ level;
+    pack(((128 * ONES - others) >> 7) & ONES)
 }
 
 /// Bytes that are 0 or 1 as bits, the first the lowest.

@@ -136,6 +136,9 @@ impl Runs {
             let value = value.iter().rev();
             let value = value.fold(0, |value, byte| value << 8 | u32::from(*byte));
             self.at += bytes;
+            if value.checked_shr(self.width as u32).unwrap_or(0) != 0 {
+                return Err(SHORT);
+            }
             self.run = Run::Repeated {
                 value,
                 left: length,
