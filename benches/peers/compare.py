@@ -106,6 +106,8 @@ def measure(reader: str, name: str, data: Path, repeat: int) -> dict:
     except ModuleNotFoundError as missing:
         sys.exit(f"{missing.name} is not installed: {sys.executable} -m pip install {missing.name}")
     paths = workloads.files(data, name)
+    if prepare := getattr(module, "prepare", None):
+        prepare(name, paths)
     rows, n_ids, sum_ids, sum_dense, first = 0, 0, 0, 0.0, None
     cpu, wall = cpu_seconds(), time.perf_counter()
     for dense, ids, lengths in getattr(module, function)(name, paths, repeat):

@@ -25,6 +25,12 @@ imports_cpu_seconds = 0.0
 """Of the service's process, before it served: nobody's imports are counted."""
 
 
+def prepare(name: str, paths: list[Path]) -> None:
+    """Writes the copies that are not there yet, which is no part of reading them."""
+    for path in paths:
+        _copy(name, path)
+
+
 def read(name: str, paths: list[Path], repeat: int) -> Iterator[tuple]:
     yield from _batches(_tensors(name, paths, repeat))
 
