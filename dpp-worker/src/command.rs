@@ -15,7 +15,8 @@ use crate::{ByteSize, Engine, Error, allocator, heartbeat, server};
 /// Options of a worker.
 #[derive(Args, Clone, Debug)]
 pub struct Arguments {
-    /// Where to listen: host:port (port 0 lets the system choose one) or unix:/path
+    /// Where to listen: host:port (port 0 lets the system choose one), or unix:/path, where trainers of this machine share memory
+    /// with the worker (at /path.memory)
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -264,3 +265,26 @@ Examples:
   dpp-worker --keys vault:https://vault:8200/transit
   dpp-worker --listen unix:/run/dpp/worker.sock --threads 4 --memory 2GiB
   dpp-worker --config worker.toml           # memory = \"2GiB\", allow = [\"s3://ads\"], …";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of so many MiB: for the cache, for trainers, for reads.
+    fn mebibytes(cache: Option<u64>, memory: u64, is_nearby: bool) -> Option<(u64, u64, u64)> {
+        let size = |mebibytes: u64| ByteSize(mebibytes << 20);
+        let shares = shares(cache.map(size), Some(size(memory)), is_nearby).ok()?;
+        let of = |share: Option<ByteSize>| share.map_or(0, |share| share.0 >> 20);
+        Some((shares.cache.0 >> 20, of(shares.shared), of(shares.reads)))
+    }
+
+    #[test]
+    fn memory_is_shared_where_enough_is_left_for_reads() {
+        assert_eq!(mebibytes(None, 256, true), Some((32, 32, 192)));
+        assert_eq!(mebibytes(None, 256, false), Some((32, 0, 224)));
+        assert_eq!(mebibytes(None, 64, true), Some((8, 0, 56)), "too little");
+        assert_eq!(mebibytes(Some(200), 256, true), Some((200, 0, 56)));
+        assert_eq!(mebibytes(Some(250), 256, true), None);
+        assert_eq!(mebibytes(Some(u64::MAX >> 20), 256, true), None);
+    }
+}

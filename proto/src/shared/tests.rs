@@ -1,4 +1,4 @@
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use std::{io::Write as _, os::fd::AsFd as _, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -15,6 +15,13 @@ async fn listening(most: u64) -> (tempfile::TempDir, PathBuf, Arenas) {
     let path = folder.path().join("worker.sock");
     let arenas = Arenas::listen(&path, most).await.unwrap();
     (folder, path, arenas)
+}
+
+/// As [`listening`], with a trainer's view.
+async fn sharing(most: u64) -> (tempfile::TempDir, PathBuf, Arenas, View) {
+    let (folder, path, arenas) = listening(most).await;
+    let view = View::connect(&path).await.unwrap();
+    (folder, path, arenas, view)
 }
 
 /// What is taken of a place.
@@ -42,8 +49,7 @@ async fn waits<T>(work: &mut (impl Future<Output = T> + Unpin)) -> bool {
 
 #[tokio::test]
 async fn frames_are_taken_as_they_were_placed() {
-    let (_folder, path, arenas) = listening(MOST_BYTES).await;
-    let view = View::connect(&path).await.unwrap();
+    let (_folder, _, arenas, view) = sharing(MOST_BYTES).await;
     assert!(arenas.writer(b"").is_none());
     assert!(arenas.writer(&[7; TOKEN_BYTES]).is_none());
     let mut writer = arenas.writer(view.token()).unwrap();
@@ -62,8 +68,7 @@ async fn frames_are_taken_as_they_were_placed() {
 
 #[tokio::test]
 async fn a_read_waits_for_what_is_not_taken_and_others_do_not() {
-    let (_folder, path, arenas) = listening(MOST_BYTES).await;
-    let view = View::connect(&path).await.unwrap();
+    let (_folder, _, arenas, view) = sharing(MOST_BYTES).await;
     let mut slow = arenas.writer(view.token()).unwrap();
     let first = slow.place(&rope(frame(9, 1))).await.unwrap();
     let second = slow.place(&rope(frame(9, 2))).await.unwrap();
@@ -85,8 +90,7 @@ async fn a_read_waits_for_what_is_not_taken_and_others_do_not() {
 #[tokio::test]
 async fn what_does_not_fit_goes_elsewhere() {
     // half of it is three slots
-    let (_folder, path, arenas) = listening(6 * SLOT_BYTES as u64).await;
-    let view = View::connect(&path).await.unwrap();
+    let (_folder, path, arenas, view) = sharing(6 * SLOT_BYTES as u64).await;
     let mut one = arenas.writer(view.token()).unwrap();
     let large = rope(vec![0; SLOT_BYTES]);
     assert_eq!(one.place(&large).await, None);
@@ -111,8 +115,7 @@ async fn what_does_not_fit_goes_elsewhere() {
 
 #[tokio::test]
 async fn what_was_written_over_is_noticed() {
-    let (_folder, path, arenas) = listening(MOST_BYTES).await;
-    let view = View::connect(&path).await.unwrap();
+    let (_folder, _, arenas, view) = sharing(MOST_BYTES).await;
     let mut dropped = arenas.writer(view.token()).unwrap();
     let stale = dropped.place(&rope(frame(9, 1))).await.unwrap();
     drop(dropped);
@@ -146,8 +149,7 @@ async fn what_was_written_over_is_noticed() {
 
 #[tokio::test]
 async fn who_is_left_behind_notices() {
-    let (_folder, path, arenas) = listening(MOST_BYTES).await;
-    let view = View::connect(&path).await.unwrap();
+    let (_folder, path, arenas, view) = sharing(MOST_BYTES).await;
     assert!(view.is_open());
     let mut writer = arenas.writer(view.token()).unwrap();
     assert!(writer.place(&rope(frame(9, 1))).await.is_some());
@@ -177,6 +179,19 @@ async fn who_is_left_behind_notices() {
     assert!(View::connect(&path).await.is_err());
 }
 
+/// A process that was forked keeps the connection.
+#[tokio::test]
+async fn who_is_done_says_so_although_another_process_has_the_connection() {
+    let (_folder, _, arenas, view) = sharing(MOST_BYTES).await;
+    let mut writer = arenas.writer(view.token()).unwrap();
+    assert!(writer.place(&rope(frame(9, 1))).await.is_some());
+    let kept = view.stream.as_fd().try_clone_to_owned().unwrap();
+    drop(view);
+    let all = timeout(Duration::from_secs(10), writer.untaken_at_most(0)).await;
+    drop(kept);
+    all.unwrap();
+}
+
 #[test]
 fn neither_end_can_take_the_memory_from_the_other() {
     let file = mapping::file(1 << 20).unwrap();
@@ -197,8 +212,7 @@ fn neither_end_can_take_the_memory_from_the_other() {
 
 #[tokio::test]
 async fn who_closes_gives_no_more_and_those_who_have_some_go_on() {
-    let (_folder, path, arenas) = listening(MOST_BYTES).await;
-    let view = View::connect(&path).await.unwrap();
+    let (_folder, path, arenas, view) = sharing(MOST_BYTES).await;
     arenas.close();
     let gone = async {
         while View::connect(&path).await.is_ok() {

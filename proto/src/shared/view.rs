@@ -24,7 +24,7 @@ use crate::v1;
 pub struct View {
     token: Token,
     mapping: Mapping,
-    stream: UnixStream,
+    pub(super) stream: UnixStream,
     /// A frame could not be taken.
     is_broken: AtomicBool,
 }

@@ -137,7 +137,8 @@ impl Runs {
             let value = value.fold(0, |value, byte| value << 8 | u32::from(*byte));
             self.at += bytes;
             if value.checked_shr(self.width as u32).unwrap_or(0) != 0 {
-                return Err(SHORT);
+                let width = self.width;
+                return Err(PageFault::Wide { value, width });
             }
             self.run = Run::Repeated {
                 value,
@@ -275,6 +276,18 @@ mod tests {
             let bits: Vec<bool> = bits.finish().iter().skip(before).collect();
             let expected: Vec<bool> = values[skipped..].iter().map(|value| *value == 1).collect();
             prop_assert_eq!(bits, expected);
+        }
+
+        /// As readers count on it that levels are small.
+        #[test]
+        fn no_value_is_wider_than_it_may_be(width in 1_u8..32, value in any::<u32>(), count in 1_u8..60) {
+            let bytes = &value.to_le_bytes()[..width.div_ceil(8).into()];
+            let value = bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
+            let mut reader = Runs::new([&[count << 1], bytes].concat().into(), width);
+            let mut out = vec![0_u32; count.into()];
+            let read = reader.read(&mut out).is_ok();
+            prop_assert_eq!(read, value >> width == 0);
+            prop_assert!(!read || out.iter().all(|it| *it == value));
         }
 
         #[test]

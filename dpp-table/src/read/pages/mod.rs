@@ -45,6 +45,8 @@ pub(crate) enum PageFault {
     Compressed { codec: Codec },
     #[error("a page ends within its {what}")]
     Short { what: &'static str },
+    #[error("a level or dictionary index is {value}, where {width} bits are for it")]
+    Wide { value: u32, width: usize },
     #[error("a value names entry {index} of a dictionary of {count}")]
     Dictionary { index: u32, count: usize },
     #[error("the column ends before its row group")]
