@@ -17,6 +17,7 @@ use arrow::{
 
 use crate::{
     Error,
+    validity::{WORD, filled, words},
     vectorised::{MapValue, map_in_place},
 };
 
@@ -192,7 +193,7 @@ fn normalised(
     let null_ids = null_ids.filter(|nulls| nulls.null_count() > 0);
     let scores = scores.map(|scores| match scores.null_count() {
         0 => scores.values().clone(),
-        _ => crate::validity::filled(scores.values(), scores.nulls(), 0.0).into(),
+        _ => filled(scores.values(), scores.nulls(), 0.0).into(),
     });
     if null_ids.is_some() || has_extended_null_rows(list) {
         return compacted(list, ids.values(), scores, null_ids);
@@ -210,11 +211,20 @@ fn normalised(
     }
 }
 
+/// Whether ids lie under null rows; nulls strewn about would be guessed wrongly half the time, so no row is asked.
 fn has_extended_null_rows(list: &ListArray) -> bool {
-    list.nulls().is_some_and(|nulls| {
-        nulls.null_count() > 0
-            && (0..list.len()).any(|row| nulls.is_null(row) && list.value_length(row) > 0)
-    })
+    let Some(nulls) = list.nulls().filter(|nulls| nulls.null_count() > 0) else {
+        return false;
+    };
+    let mut bounds = list.offsets().windows(2);
+    let mut under = 0;
+    for word in words(nulls) {
+        for (row, bounds) in bounds.by_ref().take(WORD).enumerate() {
+            let if_null = (word >> row & 1) as i32 - 1;
+            under |= (bounds[1] - bounds[0]) & if_null;
+        }
+    }
+    under != 0
 }
 
 fn rebased(offsets: &OffsetBuffer<i32>, first: i32) -> OffsetBuffer<i32> {

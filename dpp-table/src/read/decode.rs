@@ -275,19 +275,29 @@ impl PieceBatches {
         self.rows_left = left.ok_or_else(|| {
             Error::corrupt(name, "a row group has other rows than the footer claims")
         })?;
-        let ours = guarded(name, || readers.ours.next(rows as usize))??;
+        let mut stored = guarded(name, || readers.ours.next(rows as usize))??;
+        let ours = stored.len();
         let theirs = theirs.iter().flat_map(|batch| batch.columns());
-        let stored: Vec<ArrayRef> = ours.into_iter().chain(theirs.cloned()).collect();
-        self.converted(&stored, rows as usize).map(Some)
+        stored.extend(theirs.cloned());
+        self.converted(&stored, ours, rows as usize).map(Some)
     }
 
-    fn converted(&self, stored: &[ArrayRef], rows: usize) -> Result<RecordBatch, Error> {
+    /// The features of stored columns, of which the first `ours` were decoded here.
+    fn converted(
+        &self,
+        stored: &[ArrayRef],
+        ours: usize,
+        rows: usize,
+    ) -> Result<RecordBatch, Error> {
         let split = |map: &WantedMap| self.split(&stored[map.column], map);
         let maps = self.sources.maps.iter().map(split);
         let maps = maps.collect::<Result<Vec<_>, _>>()?;
         let column = |(feature, source): (&Feature, &Source)| match source {
             Source::Missing => Ok(new_null_array(&arrow_type(feature), rows)),
-            Source::Column(column) => self.column(&stored[*column], feature),
+            Source::Column(column) => {
+                let bring = if *column < ours { brought } else { convert };
+                self.converting(feature, || bring(&stored[*column], feature))
+            }
             Source::Entry { map, slot } => Ok(Arc::clone(&maps[*map][*slot])),
         };
         let columns = self
@@ -301,17 +311,13 @@ impl PieceBatches {
             .map_err(|error| Error::corrupt(&self.name, error))
     }
 
-    fn column(&self, stored: &ArrayRef, feature: &Feature) -> Result<ArrayRef, Error> {
-        self.converting(feature, || convert(stored, feature))
-    }
-
     fn split(&self, stored: &ArrayRef, map: &WantedMap) -> Result<Vec<ArrayRef>, Error> {
         let feature = &self.features[map.feature];
         self.converting(feature, || match stored.as_struct_opt() {
             // decoded here, slot by slot
             Some(slots) => {
                 let slots = slots.columns().iter();
-                slots.map(|slot| convert(slot, feature)).collect()
+                slots.map(|slot| brought(slot, feature)).collect()
             }
             None => split(stored.as_map(), &map.slots, feature),
         })
@@ -328,6 +334,14 @@ impl PieceBatches {
             wanted: kind_name(feature.kind(), feature.width),
             source,
         })
+    }
+}
+
+/// As [`convert`], of what is decoded here, which has no null ids: of its kind's type it is what it should be.
+fn brought(stored: &ArrayRef, feature: &Feature) -> Result<ArrayRef, ArrowError> {
+    match stored.data_type() == &arrow_type(feature) {
+        true => Ok(Arc::clone(stored)),
+        false => convert(stored, feature),
     }
 }
 

@@ -56,8 +56,10 @@ fn eights<const WIDTH: usize, T: Packed>(data: &[u8], out: &mut [T]) -> usize {
         };
         for (index, out) in eight.iter_mut().enumerate() {
             let bit = index * WIDTH;
-            let word = bytes[bit / 8..].first_chunk().expect("seven more");
-            *out = T::of((u64::from_le_bytes(*word) >> (bit % 8)) as u32 & mask);
+            // up to a byte each, all eight are in the first word
+            let byte = if WIDTH <= 8 { 0 } else { bit / 8 };
+            let word = bytes[byte..].first_chunk().expect("seven more");
+            *out = T::of((u64::from_le_bytes(*word) >> (bit - 8 * byte)) as u32 & mask);
         }
         done += 8;
     }

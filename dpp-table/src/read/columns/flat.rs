@@ -94,6 +94,7 @@ where
             self.values.read(rows, dictionary, values)?;
         } else {
             some.clear();
+            some.reserve(present + 2 * WORD);
             self.values.read(present, dictionary, some)?;
             spread(
                 some,

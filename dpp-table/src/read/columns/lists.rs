@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field};
 
 use crate::read::columns::Column;
 use crate::read::columns::flat::ArrowNative as _;
-use crate::read::columns::leaf::{Leaf, Most, begins};
+use crate::read::columns::leaf::{Leaf, Most};
 use crate::read::columns::levels;
 use crate::read::columns::values::Stored;
 use crate::read::pages::PageFault;
@@ -110,23 +110,28 @@ impl Rows {
     /// Adds rows by their entries' levels; returns how many ids they have.
     fn take(&mut self, repetition: &[u8], definition: &[u8], meaning: Definition) -> usize {
         let before = self.ids;
-        let first = self.starts.len();
-        let begun = begins(repetition);
-        // one more than needed: written to and overwritten between the beginnings of rows
-        self.starts.resize(first + begun + 1, 0);
-        self.valid.resize(first + begun + 1, false);
-        let (starts, valid) = (&mut self.starts[first..], &mut self.valid[first..]);
-        let (mut row, mut ids) = (0, before);
-        for (repetition, definition) in repetition.iter().zip(definition) {
-            starts[row] = ids as u32;
-            valid[row] = *definition >= meaning.list;
-            row += usize::from(*repetition == 0);
-            ids += usize::from(*definition == meaning.id);
+        let parts = repetition.chunks(levels::AT_ONCE);
+        for (repetition, definition) in parts.zip(definition.chunks(levels::AT_ONCE)) {
+            let begin = levels::matching(repetition, u8::MAX >> 1, 0);
+            let ids = levels::matching(definition, u8::MAX >> 1, meaning.id);
+            self.begin(begin, ids, definition, meaning.list);
+            self.ids += ids.count_ones() as usize;
         }
-        self.starts.truncate(first + begun);
-        self.valid.truncate(first + begun);
-        self.ids = ids;
-        ids - before
+        self.ids - before
+    }
+
+    /// Adds the rows that begin where bits of `begin` are set; of `ids` those are.
+    fn begin(&mut self, mut begin: u64, ids: u64, definition: &[u8], list: u8) {
+        let rows = begin.count_ones() as usize;
+        self.starts.reserve(rows);
+        self.valid.reserve(rows);
+        while begin != 0 {
+            let at = begin.trailing_zeros();
+            begin &= begin - 1;
+            let before = (ids & levels::below(at)).count_ones() as usize;
+            self.starts.push((self.ids + before) as u32);
+            self.valid.push(definition[at as usize] >= list);
+        }
     }
 
     fn finish(&mut self) -> (OffsetBuffer<i32>, Option<NullBuffer>) {

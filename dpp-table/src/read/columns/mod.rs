@@ -44,7 +44,7 @@ pub(crate) trait Column: Send {
     fn read(&mut self, rows: usize) -> Result<(), PageFault>;
     /// Leaves out the next `rows` rows.
     fn skip(&mut self, rows: usize) -> Result<(), PageFault>;
-    /// The rows taken since the last call, as their kind's Arrow type.
+    /// The rows taken since the last call, as their kind's Arrow type. Of lists no id is null, and under null rows there are none.
     fn finish(&mut self) -> ArrayRef;
     /// Takes the buffers of an array that [`Column::finish`] gave, or of one of the slots of a map's, to fill them again, unless
     /// somebody else holds them.

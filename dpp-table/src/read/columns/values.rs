@@ -186,6 +186,7 @@ fn look_up_next<const AT_ONCE: usize, T: Copy + Default>(
 ) -> Result<(), PageFault> {
     let mut indices = [0; AT_ONCE];
     let mut missing = count;
+    out.reserve(count.min(MOST_RESERVED));
     while missing > 0 {
         let indices = &mut indices[..missing.min(AT_ONCE)];
         runs.read(indices)?;
@@ -232,4 +233,6 @@ fn split_streams<S: Stored>(stored: &[u8]) -> Vec<S::Read> {
         .collect()
 }
 
+/// A damaged page may claim any number; those of ordinary pages are there at once.
+const MOST_RESERVED: usize = 64 << 10;
 const SHORT: PageFault = PageFault::Short { what: "values" };
