@@ -1,4 +1,5 @@
-//! Memory of large buffers, filled again once nobody holds them: fetched ranges, unpacked pages, and tensors of batches.
+//! Memory of large buffers, filled again once nobody holds them: fetched ranges, unpacked pages, decoded columns, and tensors of
+//! batches.
 //!
 //! The system clears every page before it gives it away, so memory that was touched before fills ten times faster; allocators
 //! give large buffers back as soon as they are freed. Such buffers are made all the time here, and have nearly the same sizes.
@@ -70,6 +71,16 @@ pub fn keep_little_of(memory: u64) -> u64 {
 }
 
 impl<T: Element> Pooled<T> {
+    /// Makes room for `more` values, with other memory of the pool where there is too little.
+    pub fn reserve(&mut self, more: usize) {
+        let wanted = self.len() + more;
+        if wanted > self.capacity() {
+            let mut larger = empty(wanted.max(2 * self.capacity()));
+            larger.extend_from_slice(self);
+            *self = larger;
+        }
+    }
+
     /// What was written, to be shared.
     pub fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self)
@@ -78,6 +89,13 @@ impl<T: Element> Pooled<T> {
     /// What was written, as a tensor's memory: aligned for any number, as all that the system's allocator gives.
     pub fn into_buffer(self) -> Buffer {
         self.into_bytes().into()
+    }
+}
+
+/// Without memory.
+impl<T: Element> Default for Pooled<T> {
+    fn default() -> Pooled<T> {
+        Pooled(Vec::new())
     }
 }
 
@@ -188,6 +206,19 @@ mod tests {
         let kept = u8::kept().0.lock().unwrap();
         let vectors = kept.iter().flatten();
         assert!(vectors.map(Vec::capacity).all(|it| it <= MOST_VALUES));
+    }
+
+    #[test]
+    fn what_grows_keeps_its_values_and_gives_back_what_was_too_little() {
+        let mut values = empty::<i32>(700_000);
+        let address = values.as_ptr();
+        values.extend(0..500_000);
+        values.reserve(200_000);
+        assert_eq!(values.as_ptr(), address, "there was room");
+        values.reserve(2_000_000);
+        assert!(values.capacity() >= 2_500_000);
+        assert!(values.iter().copied().eq(0..500_000));
+        assert_eq!(take::<i32>(700_000).as_ptr(), address);
     }
 
     #[test]

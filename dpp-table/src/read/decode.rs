@@ -226,23 +226,6 @@ impl PieceBatches {
         Some(batch?.map_err(|error| cause(&self.name, &self.bytes, error)))
     }
 
-    /// Takes a batch back that nobody needs any more: its buffers are filled again.
-    pub fn give_back(&mut self, batch: RecordBatch) {
-        let Some(readers) = &mut self.readers else {
-            return;
-        };
-        let columns = batch.columns().to_vec();
-        drop(batch);
-        for (array, source) in columns.into_iter().zip(&self.sources.by_feature) {
-            let place = match source {
-                Source::Missing => continue,
-                Source::Column(column) => (*column, 0),
-                Source::Entry { map, slot } => (self.sources.maps[*map].column, *slot),
-            };
-            readers.ours.reuse(place, array);
-        }
-    }
-
     /// What decoding fetched so far: nothing, unless chunks are streamed.
     pub fn io(&self) -> ReadCounters {
         self.bytes.stream().map(Stream::io).unwrap_or_default()

@@ -160,7 +160,6 @@ impl Frames {
         };
         self.seconds.1 += decoded.elapsed().as_secs_f64();
         trace::bytes(&transforming, batch.byte_size() as u64);
-        self.batches.give_back(base.rows);
         Ok(Some((batch, base.covered)))
     }
 
@@ -275,13 +274,6 @@ impl Decoded {
     /// For each feature whether its values were mapped as they were decoded.
     fn is_mapped(&self) -> &[bool] {
         self.batches.as_ref().map_or(&[], PieceBatches::is_mapped)
-    }
-
-    /// Takes back what is not needed any more, for its buffers.
-    fn give_back(&mut self, rows: Option<RecordBatch>) {
-        if let (Some(batches), Some(rows)) = (&mut self.batches, rows) {
-            batches.give_back(rows);
-        }
     }
 
     /// The next rows: `rows` of them, or what decoding gives.

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, AsArray as _, BooleanBufferBuilder, PrimitiveArray,
-};
-use arrow::buffer::NullBuffer;
+use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanBufferBuilder, PrimitiveArray};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{Float32Type, Int64Type};
 use arrow::util::bit_chunk_iterator::BitChunks;
+use dpp_pool::{Element, Pooled};
 
 use crate::read::columns::Column;
 use crate::read::columns::runs::Runs;
@@ -21,11 +20,11 @@ pub(crate) struct Flat<S: Stored> {
     pages: PageWalk,
     dictionary: Dictionary<S::Read>,
     page: Option<Page<S>>,
-    values: Vec<S::Read>,
+    values: Pooled<S::Read>,
     valid: BooleanBufferBuilder,
     nulls: usize,
     /// For values that are to be spread over rows.
-    present: Vec<S::Read>,
+    present: Pooled<S::Read>,
 }
 
 struct Page<S: Stored> {
@@ -45,10 +44,10 @@ impl<S: Stored> Flat<S> {
             pages,
             dictionary: Dictionary::new::<S>(page, map)?,
             page: None,
-            values: Vec::new(),
+            values: Pooled::default(),
             valid: BooleanBufferBuilder::new(0),
             nulls: 0,
-            present: Vec::new(),
+            present: Pooled::default(),
         })
     }
 
@@ -78,9 +77,9 @@ where
         &mut self,
         rows: usize,
         dictionary: &Dictionary<S::Read>,
-        values: &mut Vec<S::Read>,
+        values: &mut Pooled<S::Read>,
         valid: &mut BooleanBufferBuilder,
-        some: &mut Vec<S::Read>,
+        some: &mut Pooled<S::Read>,
     ) -> Result<usize, PageFault> {
         let before = valid.len();
         let present = match &mut self.definition {
@@ -162,12 +161,6 @@ where
         self.nulls = 0;
         <S::Read as ArrowNative>::array(values, nulls)
     }
-
-    fn reuse(&mut self, _: usize, array: ArrayRef) {
-        if let Some(values) = <S::Read as ArrowNative>::values(array) {
-            self.values = values;
-        }
-    }
 }
 
 /// Appends the values of `some` where bits are set, one after another, and zeros where they are not: a word of 64 rows at a time,
@@ -196,12 +189,10 @@ fn spread<T: ArrowNative>(some: &mut Vec<T>, bits: &BitChunks<'_>, out: &mut Vec
 const WORD: usize = 64;
 
 /// A number that Arrow has arrays of.
-pub(crate) trait ArrowNative: Copy + Default {
+pub(crate) trait ArrowNative: Element {
     /// The number for 1, zero for 0, by its bits.
     fn times(self, one_or_zero: u64) -> Self;
-    fn array(values: Vec<Self>, nulls: Option<NullBuffer>) -> ArrayRef;
-    /// The buffer of an array's values, emptied, if nobody else holds it.
-    fn values(array: ArrayRef) -> Option<Vec<Self>>;
+    fn array(values: Pooled<Self>, nulls: Option<NullBuffer>) -> ArrayRef;
 }
 
 impl ArrowNative for f32 {
@@ -209,12 +200,8 @@ impl ArrowNative for f32 {
         f32::from_bits(self.to_bits() & (one_or_zero as u32).wrapping_neg())
     }
 
-    fn array(values: Vec<f32>, nulls: Option<NullBuffer>) -> ArrayRef {
+    fn array(values: Pooled<f32>, nulls: Option<NullBuffer>) -> ArrayRef {
         primitive::<Float32Type>(values, nulls)
-    }
-
-    fn values(array: ArrayRef) -> Option<Vec<f32>> {
-        values::<Float32Type>(array)
     }
 }
 
@@ -223,23 +210,15 @@ impl ArrowNative for i64 {
         self & one_or_zero.cast_signed().wrapping_neg()
     }
 
-    fn array(values: Vec<i64>, nulls: Option<NullBuffer>) -> ArrayRef {
+    fn array(values: Pooled<i64>, nulls: Option<NullBuffer>) -> ArrayRef {
         primitive::<Int64Type>(values, nulls)
     }
-
-    fn values(array: ArrayRef) -> Option<Vec<i64>> {
-        values::<Int64Type>(array)
-    }
 }
 
-fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
-    Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
-}
-
-fn values<T: ArrowPrimitiveType>(array: ArrayRef) -> Option<Vec<T::Native>> {
-    let buffer = array.as_primitive_opt::<T>()?.values().inner().clone();
-    drop(array);
-    let mut values = buffer.into_vec().ok()?;
-    values.clear();
-    Some(values)
+fn primitive<T: ArrowPrimitiveType<Native: Element>>(
+    values: Pooled<T::Native>,
+    nulls: Option<NullBuffer>,
+) -> ArrayRef {
+    let values = ScalarBuffer::from(values.into_buffer());
+    Arc::new(PrimitiveArray::<T>::new(values, nulls))
 }

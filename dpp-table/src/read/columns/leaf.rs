@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use dpp_pool::Pooled;
+
 use crate::read::columns::runs::Runs;
 use crate::read::columns::values::{Dictionary, Stored, Values};
 use crate::read::pages::PageFault;
@@ -28,8 +30,8 @@ pub(crate) struct Most {
 
 /// A page's levels, a byte each, from the first entry not taken yet.
 pub(crate) struct Page<S: Stored> {
-    pub(crate) repetition: Vec<u8>,
-    pub(crate) definition: Vec<u8>,
+    pub(crate) repetition: Pooled<u8>,
+    pub(crate) definition: Pooled<u8>,
     at: usize,
     pub(crate) values: Values<S>,
 }
@@ -51,11 +53,12 @@ impl<S: Stored> Leaf<S> {
 
     /// Makes the next page the current one; `false` after the last.
     fn turn(&mut self) -> Result<bool, PageFault> {
-        let (repetition, definition) = self.page.give_back();
+        // given back before the next one is unpacked
+        self.page = Page::empty();
         let Some(stored) = self.pages.next()? else {
             return Ok(false);
         };
-        self.page = Page::new(stored, self.most, repetition, definition)?;
+        self.page = Page::new(stored, self.most)?;
         Ok(true)
     }
 
@@ -109,7 +112,7 @@ impl<S: Stored> Leaf<S> {
         *rows -= here;
         if here == begun && self.pages.is_listed() {
             // where its last row ends may be on a page that is not there
-            self.page.leave();
+            self.page = Page::empty();
             return Ok(true);
         }
         self.skip_entries(here)?;
@@ -150,46 +153,24 @@ impl<S: Stored> Leaf<S> {
 impl<S: Stored> Page<S> {
     fn empty() -> Page<S> {
         Page {
-            repetition: Vec::new(),
-            definition: Vec::new(),
+            repetition: Pooled::default(),
+            definition: Pooled::default(),
             at: 0,
             values: Values::Plain(bytes::Bytes::new()),
         }
     }
 
-    /// `repetition` and `definition` are buffers to use.
-    fn new(
-        page: DataPage,
-        most: Most,
-        mut repetition: Vec<u8>,
-        mut definition: Vec<u8>,
-    ) -> Result<Page<S>, PageFault> {
+    fn new(page: DataPage, most: Most) -> Result<Page<S>, PageFault> {
         let count = page.header.levels as usize;
         if count > MOST_LEVELS {
             return Err(PageFault::Short { what: "levels" });
         }
-        read_levels(page.repetition, most.repetition, count, &mut repetition)?;
-        read_levels(page.definition, most.definition, count, &mut definition)?;
         Ok(Page {
-            repetition,
-            definition,
+            repetition: read_levels(page.repetition, most.repetition, count)?,
+            definition: read_levels(page.definition, most.definition, count)?,
             at: 0,
             values: Values::new(page.header.encoding, page.values, count)?,
         })
-    }
-
-    /// Leaves its entries out; it has none any more.
-    fn leave(&mut self) {
-        let (mut repetition, mut definition) = self.give_back();
-        repetition.clear();
-        definition.clear();
-        (self.repetition, self.definition) = (repetition, definition);
-    }
-
-    /// Its level buffers; it has no entries any more.
-    fn give_back(&mut self) -> (Vec<u8>, Vec<u8>) {
-        let page = std::mem::replace(self, Page::empty());
-        (page.repetition, page.definition)
     }
 
     /// Whether the first of these entries belongs to the row before.
@@ -228,12 +209,13 @@ fn read_levels(
     stored: Option<bytes::Bytes>,
     most: u8,
     count: usize,
-    levels: &mut Vec<u8>,
-) -> Result<(), PageFault> {
+) -> Result<Pooled<u8>, PageFault> {
+    let mut levels = dpp_pool::empty(count);
     levels.resize(count, 0);
     let width = (u8::BITS - most.leading_zeros()) as u8;
     let mut runs = Runs::new(stored.unwrap_or_default(), width);
-    runs.read(levels)
+    runs.read(&mut levels)?;
+    Ok(levels)
 }
 
 /// Far more than writers put into a page; equal levels take no bytes, so a few could claim any number.

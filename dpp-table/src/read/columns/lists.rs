@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray as _, Int64Array, ListArray};
+use arrow::array::{ArrayRef, ListArray};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field};
+use dpp_pool::Pooled;
 
 use crate::read::columns::Column;
 use crate::read::columns::flat::ArrowNative as _;
@@ -29,14 +30,16 @@ pub(crate) struct Lists<S: Stored<Read = i64>> {
     leaf: Leaf<S>,
     meaning: Definition,
     rows: Rows,
-    ids: Vec<i64>,
+    ids: Pooled<i64>,
+    /// So many were taken before.
+    usual_ids: usize,
 }
 
 /// Rows that were taken.
 #[derive(Default)]
 struct Rows {
     /// Ids before each row.
-    starts: Vec<u32>,
+    starts: Pooled<i32>,
     valid: Vec<bool>,
     ids: usize,
 }
@@ -56,7 +59,8 @@ impl<S: Stored<Read = i64>> Lists<S> {
             leaf: Leaf::new(pages, page, most, map)?,
             meaning,
             rows: Rows::default(),
-            ids: Vec::new(),
+            ids: Pooled::default(),
+            usual_ids: 0,
         })
     }
 }
@@ -64,6 +68,8 @@ impl<S: Stored<Read = i64>> Lists<S> {
 impl<S: Stored<Read = i64>> Column for Lists<S> {
     fn read(&mut self, rows: usize) -> Result<(), PageFault> {
         let (meaning, taken, ids) = (self.meaning, &mut self.rows, &mut self.ids);
+        ids.reserve(self.usual_ids);
+        taken.starts.reserve(rows + 1);
         self.leaf.walk(rows, |page, dictionary, entries| {
             let repetition = &page.repetition[entries.clone()];
             let count = taken.take(repetition, &page.definition[entries], meaning);
@@ -77,32 +83,10 @@ impl<S: Stored<Read = i64>> Column for Lists<S> {
 
     fn finish(&mut self) -> ArrayRef {
         let ids = std::mem::take(&mut self.ids);
+        self.usual_ids = ids.len();
         let (offsets, nulls) = self.rows.finish();
         let item = Arc::new(Field::new_list_field(DataType::Int64, true));
-        Arc::new(ListArray::new(
-            item,
-            offsets,
-            Arc::new(Int64Array::from(ids)),
-            nulls,
-        ))
-    }
-
-    fn reuse(&mut self, _: usize, array: ArrayRef) {
-        let Some(lists) = array.as_list_opt::<i32>() else {
-            return;
-        };
-        let (ids, starts) = (
-            lists.values().clone(),
-            lists.offsets().inner().inner().clone(),
-        );
-        drop(array);
-        if let Some(ids) = i64::values(ids) {
-            self.ids = ids;
-        }
-        if let Ok(mut starts) = starts.into_vec() {
-            starts.clear();
-            self.rows.starts = starts;
-        }
+        Arc::new(ListArray::new(item, offsets, i64::array(ids, None), nulls))
     }
 }
 
@@ -123,23 +107,23 @@ impl Rows {
     /// Adds the rows that begin where bits of `begin` are set; of `ids` those are.
     fn begin(&mut self, mut begin: u64, ids: u64, definition: &[u8], list: u8) {
         let rows = begin.count_ones() as usize;
-        self.starts.reserve(rows);
+        self.starts.reserve(rows + 1);
         self.valid.reserve(rows);
         while begin != 0 {
             let at = begin.trailing_zeros();
             begin &= begin - 1;
             let before = (ids & levels::below(at)).count_ones() as usize;
-            self.starts.push((self.ids + before) as u32);
+            self.starts.push((self.ids + before) as i32);
             self.valid.push(definition[at as usize] >= list);
         }
     }
 
     fn finish(&mut self) -> (OffsetBuffer<i32>, Option<NullBuffer>) {
         let mut starts = std::mem::take(&mut self.starts);
-        starts.push(self.ids as u32);
+        starts.push(self.ids as i32);
         self.ids = 0;
         (
-            OffsetBuffer::new(ScalarBuffer::from(Buffer::from_vec(starts))),
+            OffsetBuffer::new(ScalarBuffer::from(starts.into_buffer())),
             nulls(&mut self.valid),
         )
     }

@@ -9,9 +9,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Int64Type};
+use dpp_pool::{Element, Pooled};
 
 use crate::read::columns::Column;
 use crate::read::columns::flat::ArrowNative;
@@ -38,8 +39,6 @@ pub(crate) trait Entries: Send {
     fn skip(&mut self, rows: usize) -> Result<(), PageFault>;
     /// Of each slot the rows taken since the last call.
     fn finish(&mut self) -> Vec<ArrayRef>;
-    /// Takes the buffers of an array that [`Entries::finish`] gave for a slot, unless somebody else holds them.
-    fn reuse(&mut self, slot: usize, array: ArrayRef);
 }
 
 impl<K: Stored<Read = i64>> Maps<K> {
@@ -61,9 +60,7 @@ impl<K: Stored<Read = i64>> Column for Maps<K> {
         self.keys.read(rows)?;
         let keys = self.keys.finish();
         let slots = keys.as_list::<i32>().values().as_primitive::<Int64Type>();
-        self.values.read(rows, slots.values())?;
-        self.keys.reuse(0, keys);
-        Ok(())
+        self.values.read(rows, slots.values())
     }
 
     fn skip(&mut self, rows: usize) -> Result<(), PageFault> {
@@ -79,10 +76,6 @@ impl<K: Stored<Read = i64>> Column for Maps<K> {
         };
         let fields: Vec<Field> = slots.iter().enumerate().map(field).collect();
         Arc::new(StructArray::new(fields.into(), slots, None))
-    }
-
-    fn reuse(&mut self, slot: usize, array: ArrayRef) {
-        self.values.reuse(slot, array);
     }
 }
 
@@ -122,13 +115,13 @@ pub(crate) struct Numbers<S: Stored> {
     rows: usize,
     slots: Vec<NumberSlot<S::Read>>,
     /// Of the page being read.
-    present: Vec<S::Read>,
+    present: Pooled<S::Read>,
 }
 
 /// A value a row, and whether there is one.
-#[derive(Clone, Default)]
-struct NumberSlot<T> {
-    values: Vec<T>,
+#[derive(Default)]
+struct NumberSlot<T: Element> {
+    values: Pooled<T>,
     valid: Vec<bool>,
 }
 
@@ -143,8 +136,8 @@ impl<S: Stored> Numbers<S> {
             leaf: Leaf::new(pages, dictionary, meaning.most(1), None)?,
             meaning,
             rows: 0,
-            slots: vec![NumberSlot::default(); slots],
-            present: Vec::new(),
+            slots: (0..slots).map(|_| NumberSlot::default()).collect(),
+            present: Pooled::default(),
         })
     }
 }
@@ -158,6 +151,7 @@ where
         let mut begun = self.rows;
         self.rows += rows;
         for slot in taken.iter_mut() {
+            slot.values.reserve(rows);
             slot.values.resize(self.rows, S::Read::default());
             slot.valid.resize(self.rows, false);
         }
@@ -202,12 +196,6 @@ where
         };
         self.slots.iter_mut().map(array).collect()
     }
-
-    fn reuse(&mut self, slot: usize, array: ArrayRef) {
-        if let Some(values) = <S::Read as ArrowNative>::values(array) {
-            self.slots[slot].values = values;
-        }
-    }
 }
 
 /// Lists of ids, one an entry. Null ids are dropped, null lists are as if there were no entry.
@@ -219,9 +207,11 @@ pub(crate) struct IdLists<S: Stored<Read = i64>> {
 }
 
 /// The ids of all rows, and how many are each row's.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct ListSlot {
-    ids: Vec<i64>,
+    ids: Pooled<i64>,
+    /// So many were taken before.
+    usual_ids: usize,
     lengths: Vec<usize>,
     valid: Vec<bool>,
 }
@@ -237,7 +227,7 @@ impl<S: Stored<Read = i64>> IdLists<S> {
             leaf: Leaf::new(pages, dictionary, meaning.most(2), None)?,
             meaning,
             rows: 0,
-            slots: vec![ListSlot::default(); slots],
+            slots: (0..slots).map(|_| ListSlot::default()).collect(),
         })
     }
 }
@@ -248,6 +238,7 @@ impl<S: Stored<Read = i64>> Entries for IdLists<S> {
         let mut begun = self.rows;
         self.rows += rows;
         for slot in taken.iter_mut() {
+            slot.ids.reserve(slot.usual_ids);
             slot.lengths.resize(self.rows, 0);
             slot.valid.resize(self.rows, false);
         }
@@ -305,22 +296,14 @@ impl<S: Stored<Read = i64>> Entries for IdLists<S> {
         self.rows = 0;
         let item = Arc::new(Field::new_list_field(DataType::Int64, true));
         let array = |slot: &mut ListSlot| -> ArrayRef {
-            let ids = Arc::new(Int64Array::from(std::mem::take(&mut slot.ids)));
+            let ids = std::mem::take(&mut slot.ids);
+            slot.usual_ids = ids.len();
             let offsets = OffsetBuffer::from_lengths(slot.lengths.drain(..));
             let nulls = nulls(&mut slot.valid);
+            let ids = i64::array(ids, None);
             Arc::new(ListArray::new(item.clone(), offsets, ids, nulls))
         };
         self.slots.iter_mut().map(array).collect()
-    }
-
-    fn reuse(&mut self, slot: usize, array: ArrayRef) {
-        let ids = array
-            .as_list_opt::<i32>()
-            .map(|lists| lists.values().clone());
-        drop(array);
-        if let Some(ids) = ids.and_then(i64::values) {
-            self.slots[slot].ids = ids;
-        }
     }
 }
 
@@ -328,7 +311,8 @@ impl ListSlot {
     /// An entry begins, which takes the place of one before in its row.
     fn begin(&mut self, row: usize, is_valid: bool) {
         let before = std::mem::take(&mut self.lengths[row]);
-        self.ids.truncate(self.ids.len() - before);
+        let left = self.ids.len() - before;
+        self.ids.truncate(left);
         self.valid[row] = is_valid;
     }
 }

@@ -46,9 +46,6 @@ pub(crate) trait Column: Send {
     fn skip(&mut self, rows: usize) -> Result<(), PageFault>;
     /// The rows taken since the last call, as their kind's Arrow type. Of lists no id is null, and under null rows there are none.
     fn finish(&mut self) -> ArrayRef;
-    /// Takes the buffers of an array that [`Column::finish`] gave, or of one of the slots of a map's, to fill them again, unless
-    /// somebody else holds them.
-    fn reuse(&mut self, slot: usize, array: ArrayRef);
 }
 
 /// The columns of a piece that are decoded here.
@@ -89,13 +86,6 @@ impl Columns {
             read(&mut **column, &runs).map_err(|fault| corrupt(file, name, &fault))
         });
         next.collect()
-    }
-
-    /// Gives an array of column number `column` back, or of a slot of a map's, once nobody needs it.
-    pub(crate) fn reuse(&mut self, (column, slot): (usize, usize), array: ArrayRef) {
-        if let Some((_, column)) = self.columns.get_mut(column) {
-            column.reuse(slot, array);
-        }
     }
 
     /// Runs that end with `rows` rows taken.

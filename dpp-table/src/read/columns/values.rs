@@ -1,6 +1,7 @@
 //! A page's values, in every encoding that numbers are written in, as the types that features have.
 
 use bytes::{Buf as _, Bytes};
+use dpp_pool::{Element, Pooled};
 
 use crate::read::columns::delta;
 use crate::read::columns::runs::Runs;
@@ -14,7 +15,7 @@ use crate::read::value_map::MapValues;
 /// A number as it is stored, and as it is read.
 pub(crate) trait Stored: Send + 'static {
     /// As its kind has it: f32 for dense, i64 for int and ids.
-    type Read: Copy + Default + Send + 'static;
+    type Read: Element;
     /// Size in a file.
     const BYTES: usize;
     /// From [`Stored::BYTES`] bytes.
@@ -96,12 +97,13 @@ impl<S: Stored> Values<S> {
         &mut self,
         count: usize,
         dictionary: &Dictionary<S::Read>,
-        out: &mut Vec<S::Read>,
+        out: &mut Pooled<S::Read>,
     ) -> Result<(), PageFault> {
         let first = out.len();
         match self {
             Values::Plain(stored) => {
                 let bytes = plain::<S>(stored, count)?;
+                out.reserve(count);
                 out.extend(stored[..bytes].chunks_exact(S::BYTES).map(S::read));
                 dictionary.map(&mut out[first..]);
                 stored.advance(bytes);
@@ -115,6 +117,7 @@ impl<S: Stored> Values<S> {
             }
             Values::Decoded { values, at } => {
                 let taken = values.get(*at..*at + count).ok_or(SHORT)?;
+                out.reserve(count);
                 out.extend_from_slice(taken);
                 dictionary.map(&mut out[first..]);
                 *at += count;
@@ -140,12 +143,12 @@ impl<S: Stored> Values<S> {
 }
 
 /// A chunk's dictionary, its values mapped, and what those are mapped by that are not in it.
-pub(crate) struct Dictionary<T> {
-    values: Vec<T>,
+pub(crate) struct Dictionary<T: Element> {
+    values: Pooled<T>,
     map: Option<MapValues<T>>,
 }
 
-impl<T> Dictionary<T> {
+impl<T: Element> Dictionary<T> {
     pub(crate) fn new<S: Stored<Read = T>>(
         page: &DictionaryPage,
         map: Option<MapValues<T>>,
@@ -154,14 +157,12 @@ impl<T> Dictionary<T> {
         let values = bytes
             .and_then(|bytes| page.values.get(..bytes))
             .ok_or(SHORT)?;
-        let mut dictionary = Dictionary {
-            values: Vec::new(),
-            map,
-        };
-        let mut values: Vec<T> = values.chunks_exact(S::BYTES).map(S::read).collect();
-        dictionary.map(&mut values);
-        dictionary.values = values;
-        Ok(dictionary)
+        let mut read = dpp_pool::empty(page.count);
+        read.extend(values.chunks_exact(S::BYTES).map(S::read));
+        if let Some(map) = &map {
+            map(&mut read);
+        }
+        Ok(Dictionary { values: read, map })
     }
 
     fn map(&self, values: &mut [T]) {
@@ -178,18 +179,18 @@ fn plain<S: Stored>(stored: &Bytes, count: usize) -> Result<usize, PageFault> {
 }
 
 /// Appends what the next `count` indices stand for, `AT_ONCE` at a time.
-fn look_up_next<const AT_ONCE: usize, T: Copy + Default>(
+fn look_up_next<const AT_ONCE: usize, T: Element>(
     runs: &mut Runs,
     count: usize,
     dictionary: &[T],
-    out: &mut Vec<T>,
+    out: &mut Pooled<T>,
 ) -> Result<(), PageFault> {
     let mut indices = [0; AT_ONCE];
     let mut missing = count;
-    out.reserve(count.min(MOST_RESERVED));
     while missing > 0 {
         let indices = &mut indices[..missing.min(AT_ONCE)];
         runs.read(indices)?;
+        out.reserve(indices.len());
         look_up(indices, dictionary, out)?;
         missing -= indices.len();
     }
@@ -233,6 +234,4 @@ fn split_streams<S: Stored>(stored: &[u8]) -> Vec<S::Read> {
         .collect()
 }
 
-/// A damaged page may claim any number; those of ordinary pages are there at once.
-const MOST_RESERVED: usize = 64 << 10;
 const SHORT: PageFault = PageFault::Short { what: "values" };
