@@ -9,9 +9,10 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::{
-        Mutex, MutexGuard, TryLockError,
+        LazyLock, Mutex, MutexGuard, TryLockError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    thread::available_parallelism,
 };
 
 use arrow_buffer::{ArrowNativeType, Buffer, ToByteSlice as _};
@@ -27,15 +28,30 @@ pub trait Element: ArrowNativeType {
     fn kept() -> &'static Kept<Self>;
 }
 
-/// Vectors that nobody holds, by the power of two that they have room for.
+/// Vectors that nobody holds.
 #[derive(Debug)]
-pub struct Kept<T>(Mutex<[Vec<Vec<T>>; CLASSES]>);
+pub struct Kept<T>(Mutex<Classes<T>>);
+
+/// By the power of two that they have room for.
+#[derive(Debug)]
+struct Classes<T> {
+    classes: [Class<T>; CLASSES],
+    /// How many ever came back.
+    came: usize,
+}
+
+#[derive(Debug)]
+struct Class<T> {
+    vectors: Vec<Vec<T>>,
+    /// As few as that they were since it was last looked at: the first so many of them lay unused.
+    fewest: usize,
+}
 
 /// A vector with room for `count` values; what it holds is left over from somebody else.
 pub fn take<T: Element>(count: usize) -> Pooled<T> {
     let class = class_of(count);
     let kept = T::kept().try_lock();
-    let known = kept.and_then(|mut kept| kept.get_mut(class)?.pop());
+    let known = kept.and_then(|mut kept| kept.classes.get_mut(class)?.pop());
     Pooled(match known {
         Some(values) => {
             KEPT_BYTES.fetch_sub(bytes_of(&values), Relaxed);
@@ -65,7 +81,7 @@ pub fn capacity_of(bytes: u64) -> u64 {
 /// this process holds beside what its reads do.
 pub fn keep_little_of(memory: u64) -> u64 {
     let share = usize::try_from(memory / 8).unwrap_or(usize::MAX);
-    let most = share.min(USUALLY_KEPT_BYTES);
+    let most = share.min(usually_kept_bytes());
     MOST_KEPT_BYTES.store(most, Relaxed);
     most as u64
 }
@@ -131,7 +147,11 @@ impl<T: Element> Drop for Pooled<T> {
         let before = KEPT_BYTES.fetch_add(bytes, Relaxed);
         let has_room = before + bytes <= MOST_KEPT_BYTES.load(Relaxed);
         match T::kept().try_lock().filter(|_| has_room) {
-            Some(mut kept) => kept[class].push(values),
+            Some(mut kept) => {
+                let unused = kept.keep(class, values);
+                drop(kept);
+                KEPT_BYTES.fetch_sub(unused.iter().map(bytes_of).sum(), Relaxed);
+            }
             None => _ = KEPT_BYTES.fetch_sub(bytes, Relaxed),
         }
     }
@@ -139,17 +159,50 @@ impl<T: Element> Drop for Pooled<T> {
 
 impl<T> Kept<T> {
     const fn new() -> Kept<T> {
-        Kept(Mutex::new([const { Vec::new() }; CLASSES]))
+        let classes = [const {
+            Class {
+                vectors: Vec::new(),
+                fewest: 0,
+            }
+        }; CLASSES];
+        Kept(Mutex::new(Classes { classes, came: 0 }))
     }
 
     /// Nobody waits: in the child of a fork the holder may be a thread that is not there.
-    fn try_lock(&self) -> Option<MutexGuard<'_, [Vec<Vec<T>>; CLASSES]>> {
+    fn try_lock(&self) -> Option<MutexGuard<'_, Classes<T>>> {
         match self.0.try_lock() {
             Ok(kept) => Some(kept),
             // every change leaves the lists usable
             Err(TryLockError::Poisoned(kept)) => Some(kept.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+}
+
+impl<T> Classes<T> {
+    /// Keeps a vector; returns others that lay unused for long, of one class at a time.
+    fn keep(&mut self, class: usize, values: Vec<T>) -> Vec<Vec<T>> {
+        self.classes[class].vectors.push(values);
+        self.came += 1;
+        if !self.came.is_multiple_of(CAME_BETWEEN_LOOKS) {
+            return Vec::new();
+        }
+        self.classes[self.came / CAME_BETWEEN_LOOKS % CLASSES].unused()
+    }
+}
+
+impl<T> Class<T> {
+    fn pop(&mut self) -> Option<Vec<T>> {
+        let last = self.vectors.pop();
+        self.fewest = self.fewest.min(self.vectors.len());
+        last
+    }
+
+    /// Takes those that lay unused since this was last asked.
+    fn unused(&mut self) -> Vec<Vec<T>> {
+        let unused = self.vectors.drain(..self.fewest).collect();
+        self.fewest = self.vectors.len();
+        unused
     }
 }
 
@@ -175,14 +228,22 @@ fn bytes_of<T>(values: &Vec<T>) -> usize {
     values.capacity() * size_of::<T>()
 }
 
+/// As many bytes as are kept unless memory is short. A bound that is reached costs more memory than it saves: what has no room here
+/// is cut out of the allocator's heaps instead, which keep the pieces.
+fn usually_kept_bytes() -> usize {
+    KEPT_BYTES_OF_A_CORE * available_parallelism().map_or(1, usize::from)
+}
+
 /// Larger vectors are not kept: pages are a megabyte or so, and requests and frames some.
 const MOST_VALUES: usize = 16 << 20;
 const CLASSES: usize = MOST_VALUES.trailing_zeros() as usize + 1;
 /// Of all types.
 static KEPT_BYTES: AtomicUsize = AtomicUsize::new(0);
-static MOST_KEPT_BYTES: AtomicUsize = AtomicUsize::new(USUALLY_KEPT_BYTES);
-/// What some hundred columns of a piece take, and some frames.
-const USUALLY_KEPT_BYTES: usize = 96 << 20;
+static MOST_KEPT_BYTES: LazyLock<AtomicUsize> = LazyLock::new(|| usually_kept_bytes().into());
+/// What the reads that a core has under way take of the largest row groups that were measured, 40 MB a read, and their frames.
+const KEPT_BYTES_OF_A_CORE: usize = 192 << 20;
+/// So each class is looked at every few hundred batches: what was needed once in a pass stays.
+const CAME_BETWEEN_LOOKS: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -195,7 +256,7 @@ mod tests {
             assert!(take::<u8>(count).capacity() >= count, "{count}, again");
             assert!(empty::<i64>(count).is_empty());
         }
-        assert!(KEPT_BYTES.load(Relaxed) <= USUALLY_KEPT_BYTES);
+        assert!(KEPT_BYTES.load(Relaxed) <= usually_kept_bytes());
     }
 
     #[test]
@@ -204,7 +265,7 @@ mod tests {
         large.push(0);
         drop(large);
         let kept = u8::kept().0.lock().unwrap();
-        let vectors = kept.iter().flatten();
+        let vectors = kept.classes.iter().flat_map(|class| &class.vectors);
         assert!(vectors.map(Vec::capacity).all(|it| it <= MOST_VALUES));
     }
 
@@ -219,6 +280,20 @@ mod tests {
         assert!(values.capacity() >= 2_500_000);
         assert!(values.iter().copied().eq(0..500_000));
         assert_eq!(take::<i32>(700_000).as_ptr(), address);
+    }
+
+    #[test]
+    fn what_lies_unused_is_given_to_the_system() {
+        const COUNT: usize = 3 << 20; // of no other test
+        let class = class_of(COUNT);
+        let kept = || i32::kept().0.lock().unwrap().classes[class].vectors.len();
+        drop([(); 3].map(|()| take::<i32>(COUNT)));
+        let (three, bytes) = (kept(), KEPT_BYTES.load(Relaxed));
+        for _ in 0..2 * CLASSES * CAME_BETWEEN_LOOKS {
+            take::<i32>(COUNT);
+        }
+        assert_eq!((three, kept()), (3, 1), "one was used all the time");
+        assert!(KEPT_BYTES.load(Relaxed) <= bytes - 2 * size_of::<i32>() * COUNT);
     }
 
     #[test]
