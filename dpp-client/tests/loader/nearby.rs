@@ -1,6 +1,9 @@
 //! A worker on the trainer's machine: its frames come through memory that both share, and by the socket where that can't be.
 
 use std::{
+    io::{IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -9,8 +12,15 @@ use std::{
 };
 
 use dpp_client::{Loader, Place};
+use rustix::{
+    fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create},
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    },
+};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, Interest},
     net::{UnixListener, UnixStream},
 };
 
@@ -46,6 +56,68 @@ impl Counted {
         std::os::unix::fs::symlink(memory_of(worker), memory_of(&self.path)).unwrap();
         self
     }
+
+    /// Names the worker's memory to whoever asks, and gives other memory instead.
+    fn misleading(self, worker: &Path) -> Counted {
+        let listener = UnixListener::bind(memory_of(&self.path)).unwrap();
+        let memory = memory_of(worker);
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let worker = UnixStream::connect(&memory).await.unwrap();
+                let (token, file) = received(&worker).await;
+                hand_over(&client, &token, &blank_like(&file)).await;
+                open.push((client, worker));
+            }
+        });
+        self
+    }
+}
+
+async fn received(worker: &UnixStream) -> (Vec<u8>, OwnedFd) {
+    let receive = || {
+        let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut room);
+        let mut token = vec![0; 1024];
+        let mut bytes = [IoSliceMut::new(&mut token)];
+        let count = recvmsg(worker, &mut bytes, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?.bytes;
+        let file = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+            _ => None,
+        });
+        token.truncate(count);
+        Ok((token, file.unwrap()))
+    };
+    worker.async_io(Interest::READABLE, receive).await.unwrap()
+}
+
+async fn hand_over(client: &UnixStream, token: &[u8], file: &OwnedFd) {
+    let files = [file.as_fd()];
+    let send = || {
+        let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut room);
+        ancillary.push(SendAncillaryMessage::ScmRights(&files));
+        let bytes = [IoSlice::new(token)];
+        Ok(sendmsg(
+            client,
+            &bytes,
+            &mut ancillary,
+            SendFlags::NOSIGNAL,
+        )?)
+    };
+    client.async_io(Interest::WRITABLE, send).await.unwrap();
+}
+
+/// As many zeros.
+fn blank_like(file: &OwnedFd) -> OwnedFd {
+    let blank = memfd_create("blank", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    ftruncate(&blank, fstat(file).unwrap().st_size as u64).unwrap();
+    fcntl_add_seals(
+        &blank,
+        SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL,
+    )
+    .unwrap();
+    blank
 }
 
 fn memory_of(socket: &Path) -> String {
@@ -102,6 +174,23 @@ async fn frames_cross_the_socket_only_where_memory_is_not_shared() {
             assert!(crossing.contains(&crossed), "{crossed} of {tensors} bytes");
         }
     }
+}
+
+/// What is found there is no frame of the worker's, so all of them come by the socket.
+#[tokio::test]
+async fn memory_that_is_not_the_workers_is_left_alone() {
+    let table = TestTable::write(&[520, 130, 750]);
+    let worker = TestWorker::unix().await;
+    let path = worker.socket().to_owned();
+    let open = |place| Loader::open(place, table.source(), wide_plan(100), shuffled(37));
+    let expected = drain(&mut open(ON_BOX).await.unwrap().start_epoch()).await;
+    let socket = Counted::before(&path).misleading(&path);
+    let service = format!("unix:{}", socket.path.display());
+    let mut loader = open(Place::Service(service)).await.unwrap();
+    assert_eq!(drain(&mut loader.start_epoch()).await, expected);
+    let tensors = loader.stats().tensor_bytes;
+    let crossed = socket.bytes.load(Ordering::Relaxed);
+    assert!(crossed > tensors, "{crossed} of {tensors} bytes");
 }
 
 /// A worker that is started anew shares memory again.

@@ -69,7 +69,9 @@ impl<S: Stored<Read = i64>> Column for Lists<S> {
     fn read(&mut self, rows: usize) -> Result<(), PageFault> {
         let (meaning, taken, ids) = (self.meaning, &mut self.rows, &mut self.ids);
         ids.reserve(self.usual_ids);
+        // and the end of the last
         taken.starts.reserve(rows + 1);
+        taken.valid.reserve(rows);
         self.leaf.walk(rows, |page, dictionary, entries| {
             let repetition = &page.repetition[entries.clone()];
             let count = taken.take(repetition, &page.definition[entries], meaning);
@@ -106,21 +108,18 @@ impl Rows {
 
     /// Adds the rows that begin where bits of `begin` are set; of `ids` those are.
     fn begin(&mut self, mut begin: u64, ids: u64, definition: &[u8], list: u8) {
-        let rows = begin.count_ones() as usize;
-        self.starts.reserve(rows + 1);
-        self.valid.reserve(rows);
         while begin != 0 {
             let at = begin.trailing_zeros();
             begin &= begin - 1;
             let before = (ids & levels::below(at)).count_ones() as usize;
-            self.starts.push((self.ids + before) as i32);
+            self.starts.push(((self.ids + before) as u32).cast_signed());
             self.valid.push(definition[at as usize] >= list);
         }
     }
 
     fn finish(&mut self) -> (OffsetBuffer<i32>, Option<NullBuffer>) {
         let mut starts = std::mem::take(&mut self.starts);
-        starts.push(self.ids as i32);
+        starts.push((self.ids as u32).cast_signed());
         self.ids = 0;
         (
             OffsetBuffer::new(ScalarBuffer::from(starts.into_buffer())),
