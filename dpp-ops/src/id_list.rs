@@ -304,6 +304,23 @@ mod tests {
     }
 
     #[test]
+    fn one_null_row_with_ids_is_found_among_many() {
+        for hidden in [0, 63, 64, 100, 129] {
+            let valid: Vec<bool> = (0..130).map(|row| row != hidden).collect();
+            let offsets: Vec<i32> = (0..=130).collect();
+            let list = lists((0..130).collect::<Vec<_>>().into(), &offsets, Some(&valid));
+            let ids: Vec<i64> = (0..130).collect();
+            let row = |row: &usize| &ids[*row..row + usize::from(valid[*row])];
+            let rows: Vec<usize> = (0..130).collect();
+            check(&list, &rows.iter().map(row).collect::<Vec<_>>());
+            check(
+                &list.slice(5, 120),
+                &rows[5..125].iter().map(row).collect::<Vec<_>>(),
+            );
+        }
+    }
+
+    #[test]
     fn null_ids_are_no_ids() {
         let ids = Int64Array::from(vec![Some(1), None, Some(3), None]);
         check(&lists(ids, &[0, 3, 4], None), &[&[1, 3], &[]]);

@@ -9,7 +9,7 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::{
-        LazyLock, Mutex, MutexGuard, TryLockError,
+        Mutex, MutexGuard, TryLockError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread::available_parallelism,
@@ -81,7 +81,7 @@ pub fn capacity_of(bytes: u64) -> u64 {
 /// this process holds beside what its reads do.
 pub fn keep_little_of(memory: u64) -> u64 {
     let share = usize::try_from(memory / 8).unwrap_or(usize::MAX);
-    let most = share.min(usually_kept_bytes());
+    let most = share.clamp(1, usually_kept_bytes());
     MOST_KEPT_BYTES.store(most, Relaxed);
     most as u64
 }
@@ -145,7 +145,7 @@ impl<T: Element> Drop for Pooled<T> {
             return;
         }
         let before = KEPT_BYTES.fetch_add(bytes, Relaxed);
-        let has_room = before + bytes <= MOST_KEPT_BYTES.load(Relaxed);
+        let has_room = before + bytes <= most_kept_bytes();
         match T::kept().try_lock().filter(|_| has_room) {
             Some(mut kept) => {
                 let unused = kept.keep(class, values);
@@ -228,6 +228,17 @@ fn bytes_of<T>(values: &Vec<T>) -> usize {
     values.capacity() * size_of::<T>()
 }
 
+fn most_kept_bytes() -> usize {
+    match MOST_KEPT_BYTES.load(Relaxed) {
+        0 => {
+            let usual = usually_kept_bytes();
+            let set = MOST_KEPT_BYTES.compare_exchange(0, usual, Relaxed, Relaxed);
+            set.err().unwrap_or(usual)
+        }
+        most => most,
+    }
+}
+
 /// As many bytes as are kept unless memory is short. A bound that is reached costs more memory than it saves: what has no room here
 /// is cut out of the allocator's heaps instead, which keep the pieces.
 fn usually_kept_bytes() -> usize {
@@ -239,7 +250,8 @@ const MOST_VALUES: usize = 16 << 20;
 const CLASSES: usize = MOST_VALUES.trailing_zeros() as usize + 1;
 /// Of all types.
 static KEPT_BYTES: AtomicUsize = AtomicUsize::new(0);
-static MOST_KEPT_BYTES: LazyLock<AtomicUsize> = LazyLock::new(|| usually_kept_bytes().into());
+/// 0: not known yet.
+static MOST_KEPT_BYTES: AtomicUsize = AtomicUsize::new(0);
 /// What the reads that a core has under way take of the largest row groups that were measured, 40 MB a read, and their frames.
 const KEPT_BYTES_OF_A_CORE: usize = 192 << 20;
 /// So each class is looked at every few hundred batches: what was needed once in a pass stays.
