@@ -26,10 +26,14 @@ pub(crate) fn unpack<T: Packed>(data: &[u8], bit: usize, width: usize, out: &mut
     // one that never begins at a byte is unpacked one by one to the end
     let head = at_byte.unwrap_or(out.len()).min(out.len());
     let (head, rest) = out.split_at_mut(head);
-    one_by_one(data, bit, width, head);
+    if !head.is_empty() {
+        one_by_one(data, bit, width, head);
+    }
     let bit = bit + head.len() * width;
     let done = by_eight(data.get(bit / 8..).unwrap_or_default(), width, rest);
-    one_by_one(data, bit + done * width, width, &mut rest[done..]);
+    if done < rest.len() {
+        one_by_one(data, bit + done * width, width, &mut rest[done..]);
+    }
 }
 
 /// As many eights as there are bytes to spare behind them; returns how many values that were.

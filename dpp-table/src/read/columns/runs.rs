@@ -45,10 +45,12 @@ impl Runs {
         let mut filled = 0;
         while filled < out.len() {
             let taken = self.take(out.len() - filled)?;
-            let part = &mut out[filled..filled + taken.count()];
+            let rest = &mut out[filled..];
             match taken {
-                Taken::Repeated { value, .. } => part.fill(T::of(value)),
-                Taken::Packed { bit, .. } => unpack(&self.data, bit, self.width, part),
+                Taken::Repeated { value, count } => repeat(T::of(value), count, rest),
+                Taken::Packed { bit, count } => {
+                    unpack(&self.data, bit, self.width, &mut rest[..count]);
+                }
             }
             filled += taken.count();
         }
@@ -159,6 +161,15 @@ impl Runs {
         };
         self.at += bytes;
         Ok(())
+    }
+}
+
+/// Writes `count` times `value`, and maybe more where something else is written later.
+fn repeat<T: Packed>(value: T, count: usize, out: &mut [T]) {
+    match out.first_chunk_mut::<16>() {
+        // most runs of levels are short: a few stores, where a fill of so many is a call
+        Some(first) if count <= first.len() => *first = [value; 16],
+        _ => out[..count].fill(value),
     }
 }
 
