@@ -33,12 +33,7 @@ pub trait Element: ArrowNativeType {
 pub struct Kept<T>(Mutex<Classes<T>>);
 
 /// By the power of two that they have room for.
-#[derive(Debug)]
-struct Classes<T> {
-    classes: [Class<T>; CLASSES],
-    /// How many ever came back.
-    came: usize,
-}
+type Classes<T> = [Class<T>; CLASSES];
 
 #[derive(Debug)]
 struct Class<T> {
@@ -51,7 +46,7 @@ struct Class<T> {
 pub fn take<T: Element>(count: usize) -> Pooled<T> {
     let class = class_of(count);
     let kept = T::kept().try_lock();
-    let known = kept.and_then(|mut kept| kept.classes.get_mut(class)?.pop());
+    let known = kept.and_then(|mut kept| kept.get_mut(class)?.pop());
     Pooled(match known {
         Some(values) => {
             KEPT_BYTES.fetch_sub(bytes_of(&values), Relaxed);
@@ -146,20 +141,27 @@ impl<T: Element> Drop for Pooled<T> {
         }
         let before = KEPT_BYTES.fetch_add(bytes, Relaxed);
         let has_room = before + bytes <= most_kept_bytes();
-        match T::kept().try_lock().filter(|_| has_room) {
-            Some(mut kept) => {
-                let unused = kept.keep(class, values);
-                drop(kept);
-                KEPT_BYTES.fetch_sub(unused.iter().map(bytes_of).sum(), Relaxed);
-            }
+        match has_room.then(|| T::kept().try_lock()).flatten() {
+            Some(mut kept) => kept[class].vectors.push(values),
             None => _ = KEPT_BYTES.fetch_sub(bytes, Relaxed),
+        }
+        let came = CAME.fetch_add(1, Relaxed);
+        if came.is_multiple_of(CAME_BETWEEN_LOOKS) {
+            give_back_unused(came / CAME_BETWEEN_LOOKS % CLASSES);
         }
     }
 }
 
 impl<T> Kept<T> {
     const fn new() -> Kept<T> {
-        Kept(Mutex::new(Classes::new()))
+        Kept(Mutex::new([const { Class::new() }; CLASSES]))
+    }
+
+    /// Gives those of a class that lay unused since this was last called to the system.
+    fn give_back_unused(&self, class: usize) {
+        let unused = self.try_lock().map(|mut kept| kept[class].unused());
+        let bytes = unused.iter().flatten().map(bytes_of).sum();
+        KEPT_BYTES.fetch_sub(bytes, Relaxed);
     }
 
     /// Nobody waits: in the child of a fork the holder may be a thread that is not there.
@@ -173,29 +175,14 @@ impl<T> Kept<T> {
     }
 }
 
-impl<T> Classes<T> {
-    const fn new() -> Classes<T> {
-        let classes = [const {
-            Class {
-                vectors: Vec::new(),
-                fewest: 0,
-            }
-        }; CLASSES];
-        Classes { classes, came: 0 }
-    }
-
-    /// Keeps a vector; returns others that lay unused for long, of one class at a time.
-    fn keep(&mut self, class: usize, values: Vec<T>) -> Vec<Vec<T>> {
-        self.classes[class].vectors.push(values);
-        self.came += 1;
-        if !self.came.is_multiple_of(CAME_BETWEEN_LOOKS) {
-            return Vec::new();
-        }
-        self.classes[self.came / CAME_BETWEEN_LOOKS % CLASSES].unused()
-    }
-}
-
 impl<T> Class<T> {
+    const fn new() -> Class<T> {
+        Class {
+            vectors: Vec::new(),
+            fewest: 0,
+        }
+    }
+
     fn pop(&mut self) -> Option<Vec<T>> {
         let last = self.vectors.pop();
         self.fewest = self.fewest.min(self.vectors.len());
@@ -218,6 +205,10 @@ macro_rules! elements {
                 &KEPT
             }
         })*
+
+        fn give_back_unused(class: usize) {
+            $(<$element>::kept().give_back_unused(class);)*
+        }
     };
 }
 
@@ -246,7 +237,8 @@ fn most_kept_bytes() -> usize {
 /// As many bytes as are kept unless memory is short. A bound that is reached costs more memory than it saves: what has no room here
 /// is cut out of the allocator's heaps instead, which keep the pieces.
 fn usually_kept_bytes() -> usize {
-    KEPT_BYTES_OF_A_CORE * available_parallelism().map_or(1, usize::from)
+    let cores = available_parallelism().map_or(1, usize::from);
+    KEPT_BYTES_OF_A_CORE.saturating_mul(cores.min(MOST_CORES))
 }
 
 /// Larger vectors are not kept: pages are a megabyte or so, and requests and frames some.
@@ -258,7 +250,11 @@ static KEPT_BYTES: AtomicUsize = AtomicUsize::new(0);
 static MOST_KEPT_BYTES: AtomicUsize = AtomicUsize::new(0);
 /// What the reads that a core has under way take of the largest row groups that were measured, 40 MB a read, and their frames.
 const KEPT_BYTES_OF_A_CORE: usize = 192 << 20;
-/// So each class is looked at every few hundred batches: what was needed once in a pass stays.
+/// Where there are more, few read at the same time for one trainer.
+const MOST_CORES: usize = 16;
+/// How many came back, of all types.
+static CAME: AtomicUsize = AtomicUsize::new(0);
+/// After so many one class is looked at, so each every hundred batches or so: what is needed once in a pass of a small table stays.
 const CAME_BETWEEN_LOOKS: usize = 1024;
 
 #[cfg(test)]
@@ -281,7 +277,7 @@ mod tests {
         large.push(0);
         drop(large);
         let kept = u8::kept().0.lock().unwrap();
-        let vectors = kept.classes.iter().flat_map(|class| &class.vectors);
+        let vectors = kept.iter().flat_map(|class| &class.vectors);
         assert!(vectors.map(Vec::capacity).all(|it| it <= MOST_VALUES));
     }
 
@@ -293,23 +289,35 @@ mod tests {
         values.reserve(200_000);
         assert_eq!(values.as_ptr(), address, "there was room");
         values.reserve(2_000_000);
+        assert_eq!(take::<i32>(700_000).as_ptr(), address);
         assert!(values.capacity() >= 2_500_000);
         assert!(values.iter().copied().eq(0..500_000));
-        assert_eq!(take::<i32>(700_000).as_ptr(), address);
     }
 
     #[test]
-    fn what_lies_unused_is_given_to_the_system() {
-        let mut classes = Classes::new();
-        for _ in 0..3 {
-            assert!(classes.keep(4, vec![0; 16]).is_empty());
+    fn what_lay_unused_is_given_back_and_what_was_used_stays() {
+        let mut class = Class::new();
+        class.vectors = vec![vec![1], vec![2], vec![3]];
+        assert!(class.unused().is_empty(), "they have only just come");
+        for _ in 0..5 {
+            let used = class.pop().unwrap();
+            class.vectors.push(used);
         }
-        let mut gone = 0;
-        for _ in 0..2 * CLASSES * CAME_BETWEEN_LOOKS {
-            let used = classes.classes[4].pop().unwrap();
-            gone += classes.keep(4, used).len();
+        assert_eq!(class.unused(), [[1], [2]]);
+        assert_eq!(class.unused(), [[3]], "nobody took it since");
+        assert_eq!(class.pop(), None::<Vec<u8>>);
+    }
+
+    #[test]
+    fn what_nobody_takes_goes_while_other_memory_comes_and_goes() {
+        const COUNT: usize = 3 << 20; // of no other test
+        let kept = || i64::kept().0.lock().unwrap()[class_of(COUNT)].vectors.len();
+        drop([(); 3].map(|()| take::<i64>(COUNT)));
+        assert!(kept() > 0);
+        for _ in 0..6 * CLASSES * CAME_BETWEEN_LOOKS {
+            take::<u8>(1);
         }
-        assert_eq!((gone, classes.classes[4].vectors.len()), (2, 1));
+        assert_eq!(kept(), 0);
     }
 
     #[test]

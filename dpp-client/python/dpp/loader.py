@@ -38,7 +38,7 @@ class DataLoader:
                        "pad" goes on until all are empty (`batch.valid` is false for padded rows), "error" raises
     prefetch_batches   batches made ready ahead of the one in use
     max_memory_bytes   of frames and batches that wait for the trainer; by default 1 GiB, or more if it must be. Too little
-                       raises and says the least that works. Beside it the process keeps up to 192 MiB a core to fill again
+                       raises and says the least that works. Beside it the process keeps up to 192 MiB a core (at most 3 GiB) to fill again
     threads            compute threads on-box; by default one a core
     worker_timeout_seconds  how long to wait for a worker that answers before failing
     output             "torch", "numpy" or "arrow": what a batch's tensors are

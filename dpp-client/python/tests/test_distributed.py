@@ -161,7 +161,7 @@ leave()
 READ = """
 loader = dpp.DataLoader(url, plan, batch_size=20)
 say(snapshot=loader.snapshot_hash, rows=[row for batch in loader for row in batch.extras["row_id"].tolist()])
-torch.distributed.destroy_process_group()
+leave()
 """
 
 
@@ -182,7 +182,7 @@ try:
     dpp.DataLoader(dpp.Table(url).filter(dpp.col("ds") != f"2026-11-0{1 + rank}"), plan, batch_size=20)
 except dpp.Error as error:
     say(kind=type(error).__name__, message=str(error))
-torch.distributed.destroy_process_group()
+leave()
 """
 
 

@@ -35,6 +35,8 @@ struct Counted {
     _folder: tempfile::TempDir,
     path: PathBuf,
     bytes: Arc<AtomicU64>,
+    /// Memories that were not the worker's.
+    misled: Arc<AtomicU64>,
 }
 
 impl Counted {
@@ -48,6 +50,7 @@ impl Counted {
             _folder: folder,
             path,
             bytes,
+            misled: Arc::default(),
         }
     }
 
@@ -60,13 +63,14 @@ impl Counted {
     /// Names the worker's memory to whoever asks, and gives other memory instead.
     fn misleading(self, worker: &Path) -> Counted {
         let listener = UnixListener::bind(memory_of(&self.path)).unwrap();
-        let memory = memory_of(worker);
+        let (memory, misled) = (memory_of(worker), self.misled.clone());
         tokio::spawn(async move {
             let mut open = Vec::new();
             while let Ok((client, _)) = listener.accept().await {
                 let worker = UnixStream::connect(&memory).await.unwrap();
                 let (token, file) = received(&worker).await;
                 hand_over(&client, &token, &blank_like(&file)).await;
+                misled.fetch_add(1, Ordering::Relaxed);
                 open.push((client, worker));
             }
         });
@@ -191,6 +195,7 @@ async fn memory_that_is_not_the_workers_is_left_alone() {
     let tensors = loader.stats().tensor_bytes;
     let crossed = socket.bytes.load(Ordering::Relaxed);
     assert!(crossed > tensors, "{crossed} of {tensors} bytes");
+    assert!(socket.misled.load(Ordering::Relaxed) > 0);
 }
 
 /// A worker that is started anew shares memory again.

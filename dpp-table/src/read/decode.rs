@@ -320,7 +320,7 @@ impl PieceBatches {
     }
 }
 
-/// As [`convert`], of what is decoded here, which has no null ids: of its kind's type it is what it should be.
+/// As [`convert`], of what is decoded here, where nulls are left out already: of its kind's type it is what it should be.
 fn brought(stored: &ArrayRef, feature: &Feature) -> Result<ArrayRef, ArrowError> {
     match stored.data_type() == &arrow_type(feature) {
         true => Ok(Arc::clone(stored)),

@@ -125,7 +125,7 @@ impl Engine {
         }
         self.memory = Memory::new(limit.map(|limit| {
             let kept = dpp_pool::keep_little_of(limit.0);
-            ByteSize(limit.0 - kept)
+            ByteSize(limit.0.saturating_sub(kept))
         }));
         self
     }

@@ -68,7 +68,7 @@ impl<S: Stored<Read = i64>> Lists<S> {
 impl<S: Stored<Read = i64>> Column for Lists<S> {
     fn read(&mut self, rows: usize) -> Result<(), PageFault> {
         let (meaning, taken, ids) = (self.meaning, &mut self.rows, &mut self.ids);
-        ids.reserve(self.usual_ids);
+        ids.reserve(self.usual_ids.saturating_sub(ids.len()));
         // and the end of the last
         taken.starts.reserve(rows + 1);
         taken.valid.reserve(rows);

@@ -238,7 +238,8 @@ impl<S: Stored<Read = i64>> Entries for IdLists<S> {
         let mut begun = self.rows;
         self.rows += rows;
         for slot in taken.iter_mut() {
-            slot.ids.reserve(slot.usual_ids);
+            let usual = slot.usual_ids.saturating_sub(slot.ids.len());
+            slot.ids.reserve(usual);
             slot.lengths.resize(self.rows, 0);
             slot.valid.resize(self.rows, false);
         }

@@ -44,7 +44,8 @@ pub(crate) trait Column: Send {
     fn read(&mut self, rows: usize) -> Result<(), PageFault>;
     /// Leaves out the next `rows` rows.
     fn skip(&mut self, rows: usize) -> Result<(), PageFault>;
-    /// The rows taken since the last call, as their kind's Arrow type. Of lists no id is null, and under null rows there are none.
+    /// The rows taken since the last call, as their kind's Arrow type. Of lists no id is null, and under null
+    /// rows there are none, unless a page is damaged.
     fn finish(&mut self) -> ArrayRef;
 }
 

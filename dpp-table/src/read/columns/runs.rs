@@ -252,6 +252,9 @@ mod tests {
             runs in runs(), width in 1_usize..=32, portions in prop::collection::vec((any::<bool>(), 1_usize..30), 1..40)
         ) {
             let (data, values) = encode(&runs, width);
+            let mut low = vec![7_u8; values.len()];
+            Runs::new(data.clone().into(), width as u8).read(&mut low).unwrap();
+            prop_assert!(low.iter().zip(&values).all(|(low, value)| *low == *value as u8));
             let mut reader = Runs::new(data.into(), width as u8);
             let mut at = 0;
             for (skip, count) in portions {
